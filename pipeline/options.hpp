@@ -1,0 +1,50 @@
+#pragma once
+
+#include "base/ip_address.hpp"
+#include "policy/options.hpp"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace sallyport::pipeline {
+
+/// A door as clients are told of it by DDR (RFC 9461, RFC 9462). Filled from the configured doors.
+struct Designation {
+    std::vector<std::string> alpn; ///< `dot`; `h2`, `h3`; `doq`
+    std::uint16_t port = 0;
+    std::string doh_path;                   ///< `/dns-query{?dns}`; empty for DoT and DoQ
+    std::vector<base::IpAddress> addresses; ///< hints
+};
+
+struct DdrOptions {
+    bool enabled = true;
+    std::string target;                    ///< the name on our certificate: `gate.test`
+    std::vector<std::string> names;        ///< `_dns.<name>` is answered for each, the target among them
+    std::vector<Designation> designations; ///< best first
+    std::uint32_t ttl = 300;
+};
+
+struct Options {
+    policy::AccessOptions access;
+    policy::RateLimitOptions rate_limit;
+    DdrOptions ddr;
+    /// Largest answer over UDP, octets: 512 to 4096 (RFC 9715 recommends 1232).
+    std::uint16_t udp_payload_size = 1232;
+    /// Answered as NSID (RFC 5001) to those who ask; empty: not answered.
+    std::string nsid;
+    /// Answer `id.server.`/`version.bind.` in class CH.
+    bool identity_names = false;
+    /// DNS cookies (RFC 7873, RFC 9018) on UDP and TCP.
+    bool cookies = true;
+    /// 32 hexadecimal digits that all gateways of one address share; empty: one of our own.
+    std::string cookie_secret;
+    /// Answers on encrypted doors are padded to a multiple of this (RFC 8467 §4.1); 0 switches it off.
+    std::uint16_t padding_block = 468;
+    /// Told to TCP and DoT clients that ask (RFC 7828); the idle timeout of those doors.
+    std::uint32_t keepalive_milliseconds = 10'000;
+    /// Queries that wait for their answer at once, per worker.
+    std::uint32_t queries_in_flight = 20'000;
+};
+
+} // namespace sallyport::pipeline

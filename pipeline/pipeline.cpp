@@ -1,0 +1,407 @@
+#include "pipeline/pipeline.hpp"
+
+#include "base/hash.hpp"
+#include "pipeline/finish.hpp"
+#include "pipeline/stages.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+
+namespace sallyport::pipeline {
+namespace {
+
+using base::Transport;
+using wire::ExtendedError;
+using wire::Opcode;
+using wire::Rcode;
+using wire::RrType;
+
+// Two octets before the answer for the length prefix of stream transports (`Reply::framed`).
+constexpr std::size_t kPrefixRoom = 2;
+constexpr std::size_t kQueriesAtOnce = 64;
+
+/// Ports whose services answer whatever they get: a reply there starts an endless exchange.
+bool is_reflection_port(std::uint16_t port) noexcept { return port == 0 || port == 7 || port == 19; }
+
+/// Doors that must tell the client themselves that a message is malformed.
+bool door_reports_malformed(Transport transport) noexcept
+{
+    return transport == Transport::doh1 || transport == Transport::doh2 || transport == Transport::doh3 ||
+           transport == Transport::doq;
+}
+
+base::SipKey secret_from(const std::string& hex, base::RandomSource& random)
+{
+    base::SipKey key{};
+    if (hex.size() != key.size() * 2) {
+        random.fill(key);
+        return key;
+    }
+    for (std::size_t i = 0; i < key.size(); ++i) std::from_chars(&hex[i * 2], &hex[i * 2] + 2, key[i], 16);
+    return key;
+}
+
+/// Types that ask for something other than records of a name.
+bool is_unserved_qtype(RrType type) noexcept
+{
+    switch (type) {
+    case RrType::OPT:
+    case RrType::TKEY:
+    case RrType::TSIG:
+    case RrType::IXFR:
+    case RrType::AXFR:
+    case RrType::MAILA:
+    case RrType::MAILB: return true;
+    default: return static_cast<std::uint16_t>(type) == 0;
+    }
+}
+
+} // namespace
+
+struct Pipeline::Parts {
+    Parts(const Options& options, const base::Clock& clock_, base::RandomSource& random, Stats& stats)
+        : clock(clock_),
+          secret(secret_from(options.cookie_secret, random)),
+          buffer(new std::uint8_t[kBufferSize]),
+          writer(base::MutableBytes{buffer.get() + kPrefixRoom, wire::kMaxMessageSize}, wire::kMaxMessageSize)
+    {
+        rebuild(options, stats);
+    }
+
+    static constexpr std::size_t kBufferSize = kPrefixRoom + wire::kMaxMessageSize;
+
+    /// The order of `order` is the behaviour of the gateway.
+    void rebuild(const Options& options, Stats& stats)
+    {
+        in_flight_limit = options.queries_in_flight;
+        admission = std::make_unique<AdmissionStage>(options, stats);
+        designation = std::make_unique<DesignationStage>(options.ddr, stats);
+        identity = std::make_unique<IdentityStage>(options);
+        finisher = std::make_unique<Finisher>(options, secret, stats);
+        errors = std::make_unique<policy::TokenBuckets>(policy::TokenBuckets::Rate{options.rate_limit.errors_per_second,
+                                                                                   options.rate_limit.errors_per_second,
+                                                                                   24, 56},
+                                                        options.rate_limit.table_size);
+        order = {admission.get(), identity.get(), designation.get(), &zones};
+        for (const auto& stage : appended) order.push_back(stage.get());
+    }
+
+    /// Seconds since 1970 for cookies. The wall clock is asked once a second, not once a query.
+    std::uint32_t unix_time(base::Instant now) noexcept
+    {
+        if (now - wall_read_at >= std::chrono::seconds{1} || wall_seconds == 0) {
+            wall_read_at = now;
+            wall_seconds = static_cast<std::uint32_t>(
+                std::chrono::duration_cast<std::chrono::seconds>(clock.wall().time_since_epoch()).count());
+        }
+        return wall_seconds;
+    }
+
+    const base::Clock& clock;
+    base::SipKey secret;
+    std::unique_ptr<std::uint8_t[]> buffer;
+    wire::MessageWriter writer;
+    base::Instant wall_read_at{};
+    std::uint32_t wall_seconds = 0;
+
+    std::unique_ptr<AdmissionStage> admission;
+    std::unique_ptr<DesignationStage> designation;
+    std::unique_ptr<IdentityStage> identity;
+    ZonesStage zones;
+    std::vector<std::unique_ptr<Stage>> appended;
+    std::vector<Stage*> order;
+    std::unique_ptr<Finisher> finisher;
+    std::unique_ptr<policy::TokenBuckets> errors;
+
+    std::vector<std::unique_ptr<Query[]>> chunks;
+    Query* free = nullptr;
+    Query spare; ///< for errors that are answered on the spot, never suspended
+    std::uint64_t in_flight_limit = 0;
+};
+
+Pipeline::Pipeline(const Options& options, const base::Clock& clock, base::RandomSource& random)
+    : parts_(std::make_unique<Parts>(options, clock, random, stats_))
+{
+}
+
+Pipeline::~Pipeline() = default;
+
+Intake Pipeline::receive(const Arrival& arrival) noexcept
+{
+    const Client& client = arrival.client;
+    ++stats_.queries[static_cast<std::size_t>(client.transport)];
+    const auto header = wire::read_header(arrival.message);
+    // Never answer a response: two servers would go on for ever.
+    if (!header || header->has(wire::flag::QR)) {
+        ++stats_.ignored;
+        return Intake::ignored;
+    }
+    if (base::is_datagram(client.transport) && is_reflection_port(client.peer.port)) {
+        ++stats_.reflection_ports;
+        return Intake::ignored;
+    }
+    const auto request = wire::MessageView::parse(arrival.message);
+    if (!request) return refuse_unparsed(arrival);
+    // RFC 9250 §5.5.2: on DoQ this option is a protocol error of the connection.
+    if (client.transport == Transport::doq && request->edns() != nullptr && request->edns()->tcp_keepalive) {
+        ++stats_.malformed;
+        return Intake::malformed;
+    }
+    Query* const query = take_query();
+    if (query == nullptr) return refuse_overloaded(*request, arrival);
+    query->request = *request;
+    begin(*query, arrival);
+    const Step step = precheck(*query);
+    if (step == Step::next)
+        walk(*query, 0);
+    else if (step == Step::answered)
+        deliver(*query);
+    else
+        discard(*query);
+    return Intake::taken;
+}
+
+/// Too many queries wait already: this one hears so at once, from a place that is kept free for it.
+Intake Pipeline::refuse_overloaded(const wire::MessageView& request, const Arrival& arrival) noexcept
+{
+    Query& query = parts_->spare;
+    query.request = request;
+    begin(query, arrival);
+    const Step admitted = parts_->admission->handle(query);
+    if (admitted == Step::next) {
+        query.answer->set_rcode(Rcode::SERVFAIL);
+        query.ede = Query::Ede{ExtendedError::other, "too many queries are waiting"};
+        query.uncacheable = true;
+    }
+    if (admitted == Step::drop)
+        discard(query);
+    else
+        deliver(query);
+    return Intake::taken;
+}
+
+Intake Pipeline::refuse_unparsed(const Arrival& arrival) noexcept
+{
+    ++stats_.malformed;
+    const Client& client = arrival.client;
+    if (door_reports_malformed(client.transport)) return Intake::malformed;
+    const bool datagram = base::is_datagram(client.transport);
+    if (!parts_->admission->allows(client) || (datagram && !parts_->errors->take(client.peer.address, arrival.now))) {
+        ++stats_.errors_unanswered;
+        arrival.sink.dropped(arrival.tag);
+        return Intake::taken;
+    }
+    Query* const query = &parts_->spare;
+    // The header can be trusted, the question can not: FORMERR with an empty question section (RFC 1035 §4.1.1).
+    std::array<std::uint8_t, wire::kHeaderSize> head{};
+    const auto header = *wire::read_header(arrival.message);
+    base::store_be16(head, 0, header.id);
+    base::store_be16(head, 2, header.flags);
+    query->request = *wire::MessageView::parse(head);
+    begin(*query, arrival);
+    query->answer->set_rcode(Rcode::FORMERR);
+    deliver(*query);
+    return Intake::taken;
+}
+
+void Pipeline::begin(Query& query, const Arrival& arrival) noexcept
+{
+    query.client = arrival.client;
+    query.arrival = arrival.now;
+    query.sink = &arrival.sink;
+    query.tag = arrival.tag;
+    query.owner_ = &arrival.owner;
+    query.stage_ = 0;
+    query.ede.reset();
+    query.uncacheable = query.cookie_valid = query.cookie_renew_ = query.is_error = false;
+    const wire::Header& header = query.request.header();
+    const auto* const edns = query.request.edns();
+    query.dnssec_ok = edns != nullptr && edns->dnssec_ok;
+    query.qtype = query.request.qtype();
+    query.qclass = query.request.qclass();
+    if (header.question_count == 1) {
+        query.qname = query.request.qname().to_name();
+        query.qname.make_lower();
+    } else {
+        query.qname = wire::Name{};
+    }
+    parts_->finisher->check_cookie(query, parts_->unix_time(arrival.now));
+    query.answer = &parts_->writer;
+    const std::size_t limit = parts_->finisher->limit(query);
+    const std::size_t reserve = parts_->finisher->reserve(query);
+    query.answer->reset(limit - std::min(reserve, limit - wire::kHeaderSize));
+    const bool echo = header.question_count == 1;
+    // A question is at most 259 octets, the smallest limit 512: it fits.
+    (void)query.answer->begin_response(header.id, header.flags, echo ? query.request.question_bytes() : base::Bytes{},
+                                       echo ? 1 : 0);
+}
+
+Step Pipeline::precheck(Query& query) noexcept
+{
+    const wire::Header& header = query.request.header();
+    const auto* const edns = query.request.edns();
+    const auto answer_with = [&](Rcode rcode) {
+        query.answer->set_rcode(rcode);
+        // Even an error is only for those who may ask.
+        const Step admitted = parts_->admission->handle(query);
+        return admitted == Step::next ? Step::answered : admitted;
+    };
+    if (edns != nullptr && edns->version != 0) return answer_with(Rcode::BADVERS);
+    if (header.opcode() != Opcode::QUERY) return answer_with(Rcode::NOTIMP);
+    if (header.question_count == 0 && edns != nullptr && edns->cookie) return answer_with(Rcode::NOERROR);
+    if (header.question_count != 1 || header.answer_count != 0 || header.authority_count != 0)
+        return answer_with(Rcode::FORMERR);
+    if (query.qclass == wire::RrClass::ANY || query.qclass == wire::RrClass::NONE) return answer_with(Rcode::FORMERR);
+    if (query.qtype == RrType::OPT || static_cast<std::uint16_t>(query.qtype) == 0) return answer_with(Rcode::FORMERR);
+    if (is_unserved_qtype(query.qtype)) {
+        query.ede = Query::Ede{ExtendedError::prohibited, "transfers and transaction types are not served"};
+        return answer_with(Rcode::REFUSED);
+    }
+    return Step::next;
+}
+
+void Pipeline::walk(Query& query, std::size_t stage) noexcept
+{
+    for (; stage < parts_->order.size(); ++stage) {
+        query.stage_ = stage;
+        switch (parts_->order[stage]->handle(query)) {
+        case Step::next: continue;
+        case Step::answered: return deliver(query);
+        case Step::drop: return discard(query);
+        case Step::suspended: return keep(query);
+        }
+    }
+    // Nobody knows the name, and nobody stands behind us who could be asked.
+    query.answer->set_rcode(Rcode::REFUSED);
+    query.ede = Query::Ede{ExtendedError::not_authoritative, "not in a local zone"};
+    deliver(query);
+}
+
+void Pipeline::keep(Query& query) noexcept
+{
+    if (query.suspended_) return; // a later stage suspended it again: it has its copy
+    // The door's buffer is about to be used again.
+    const base::Bytes bytes = query.request.bytes();
+    query.kept_.assign(bytes.begin(), bytes.end());
+    query.request = *wire::MessageView::parse(query.kept_);
+    query.suspended_ = true;
+    query.answer = nullptr;
+    query.owner_->push_back(query);
+    ++stats_.suspended;
+    stats_.in_flight.add();
+}
+
+void Pipeline::resume(Query& query, Step step, base::Instant now) noexcept
+{
+    // The worker's one answer buffer was lent to others meanwhile.
+    if (query.answer == nullptr) restart_answer(query);
+    query.arrival = std::min(query.arrival, now);
+    switch (step) {
+    case Step::next: return walk(query, query.stage_ + 1);
+    case Step::answered: return deliver(query);
+    case Step::drop: return discard(query);
+    case Step::suspended: return;
+    }
+}
+
+void Pipeline::restart_answer(Query& query) noexcept
+{
+    query.answer = &parts_->writer;
+    const std::size_t limit = parts_->finisher->limit(query);
+    query.answer->reset(limit - std::min(parts_->finisher->reserve(query), limit - wire::kHeaderSize));
+    (void)query.answer->begin_response(query.request.id(), query.request.header().flags, query.request.question_bytes(),
+                                       query.request.header().question_count);
+}
+
+void Pipeline::deliver(Query& query) noexcept
+{
+    const Rcode rcode = query.answer->rcode();
+    const bool is_error = query.is_error || rcode == Rcode::FORMERR || rcode == Rcode::NOTIMP ||
+                          rcode == Rcode::REFUSED || rcode == Rcode::BADVERS;
+    if (is_error && base::is_datagram(query.client.transport) && !query.cookie_valid &&
+        !parts_->errors->take(query.client.peer.address, query.arrival)) {
+        ++stats_.errors_unanswered;
+        return discard(query);
+    }
+    parts_->finisher->finish(query, parts_->unix_time(query.arrival));
+    ++stats_.replies[static_cast<std::size_t>(query.client.transport)];
+    const bool keepable = !query.uncacheable && (rcode == Rcode::NOERROR || rcode == Rcode::NXDOMAIN);
+    const wire::Ttl ttl = keepable ? query.answer->smallest_ttl(wire::Ttl{0}) : wire::Ttl{0};
+    const base::Bytes message = query.answer->message();
+    base::store_be16(base::MutableBytes{parts_->buffer.get(), kPrefixRoom}, 0,
+                     static_cast<std::uint16_t>(message.size()));
+    query.sink->reply(Reply{query, query.tag, message, ttl, rcode});
+    release(query);
+}
+
+void Pipeline::discard(Query& query) noexcept
+{
+    query.sink->dropped(query.tag);
+    release(query);
+}
+
+void Pipeline::abandon(QueryList& queries) noexcept
+{
+    while (!queries.empty()) {
+        ++stats_.abandoned;
+        release(queries.front());
+    }
+}
+
+Query* Pipeline::take_query() noexcept
+{
+    if (parts_->free == nullptr) {
+        if (stats_.in_flight.get() >= parts_->in_flight_limit) {
+            ++stats_.in_flight_full;
+            return nullptr;
+        }
+        parts_->chunks.push_back(std::make_unique<Query[]>(kQueriesAtOnce));
+        Query* const chunk = parts_->chunks.back().get();
+        for (std::size_t i = 0; i < kQueriesAtOnce; ++i) {
+            chunk[i].next_free_ = parts_->free;
+            parts_->free = &chunk[i];
+        }
+    }
+    Query* const query = parts_->free;
+    parts_->free = query->next_free_;
+    return query;
+}
+
+void Pipeline::release(Query& query) noexcept
+{
+    if (query.suspended_) {
+        query.suspended_ = false;
+        query.unlink();
+        query.waiting.unlink();
+        stats_.in_flight.sub();
+    }
+    query.answer = nullptr;
+    if (&query == &parts_->spare) return;
+    query.next_free_ = parts_->free;
+    parts_->free = &query;
+}
+
+void Pipeline::set_zones(std::shared_ptr<const zones::Snapshot> zones, const zones::Limits& limits) noexcept
+{
+    parts_->zones.set(std::move(zones), limits);
+}
+
+void Pipeline::reconfigure(const Options& options)
+{
+    if (options.cookie_secret.size() == parts_->secret.size() * 2) {
+        base::SystemRandom random;
+        parts_->secret = secret_from(options.cookie_secret, random);
+    }
+    parts_->rebuild(options, stats_);
+}
+
+const zones::Stats& Pipeline::zone_stats() const noexcept { return parts_->zones.stats(); }
+
+void Pipeline::append_stage(std::unique_ptr<Stage> stage)
+{
+    parts_->appended.push_back(std::move(stage));
+    parts_->order.push_back(parts_->appended.back().get());
+}
+
+} // namespace sallyport::pipeline
