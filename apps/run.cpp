@@ -1,0 +1,115 @@
+#include "apps/run.hpp"
+
+#include "apps/exit_codes.hpp"
+#include "apps/gateway.hpp"
+#include "apps/hints.hpp"
+#include "apps/service.hpp"
+#include "base/log.hpp"
+
+#include <sys/resource.h>
+
+#include <chrono>
+#include <csignal>
+#include <iostream>
+
+namespace sallyport::apps {
+namespace {
+
+namespace log = base::log;
+using namespace std::chrono_literals;
+
+/// Every connection is a descriptor: take what the system allows without asking.
+void raise_descriptor_limit()
+{
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+void serve(Gateway& gateway, Signals& signals)
+{
+    for (;;) {
+        const int signal = signals.wait(1s);
+        if (signal == SIGINT || signal == SIGTERM) return;
+        if (signal == SIGHUP) {
+            notify_service_manager("RELOADING=1");
+            gateway.reload();
+            notify_service_manager("READY=1");
+        }
+        if (signal == SIGUSR1) {
+            Statistics statistics;
+            gateway.collect(statistics);
+            statistics.print(std::cerr);
+        }
+        gateway.tick();
+        notify_service_manager("WATCHDOG=1");
+    }
+}
+
+void stop(Gateway& gateway, Signals& signals)
+{
+    notify_service_manager("STOPPING=1");
+    log::info("ending: connections may finish; once more to end at once");
+    // The doors keep to the drain time themselves; the rest is for a worker that hangs.
+    const auto deadline = std::chrono::steady_clock::now() + gateway.loaded().configuration.listeners.drain + 2s;
+    gateway.begin_stop();
+    while (!gateway.ended()) {
+        const int signal = signals.wait(20ms);
+        if (signal == SIGINT || signal == SIGTERM || std::chrono::steady_clock::now() > deadline) gateway.hurry();
+    }
+    log::info("ended");
+}
+
+std::string started_line(const Gateway& gateway)
+{
+    const auto& loaded = gateway.loaded();
+    return "serving " + std::to_string(gateway.ports().size()) + " ports with " +
+           std::to_string(loaded.configuration.workers) + " workers, " + std::to_string(loaded.zones->zone_count()) +
+           " zones, " + std::to_string(loaded.zones->record_count()) + " records";
+}
+
+} // namespace
+
+int run(const RunOptions& options)
+{
+    // One that comes before we listen for it must not end the program.
+    ::signal(SIGHUP, SIG_IGN);
+    ::signal(SIGUSR1, SIG_IGN);
+    base::Problems problems;
+    auto loaded = load_everything(options.config, nullptr, problems);
+    if (!loaded) {
+        print_problems(problems);
+        return exit_bad_input;
+    }
+    auto log_options = loaded->configuration.log;
+    if (under_service_manager()) log_options.timestamps = false;
+    log::configure(log_options);
+    raise_descriptor_limit();
+    const std::string user = loaded->configuration.run_as;
+    Signals signals;
+    Gateway gateway{std::move(loaded)};
+    if (!gateway.open(problems)) {
+        std::cerr << problems.front().to_string();
+        // A second gateway finds every address taken: one line says it.
+        if (problems.size() > 1) std::cerr << " (and " << problems.size() - 1 << " more addresses)";
+        std::cerr << '\n';
+        return exit_cannot_bind;
+    }
+    if (auto became = become_user(user); !became) {
+        std::cerr << became.error().to_string() << '\n';
+        return exit_failed;
+    }
+    if (auto started = gateway.start(); !started) {
+        std::cerr << started.error().to_string() << '\n';
+        return exit_failed;
+    }
+    log::info(started_line(gateway));
+    if (options.hints) print_hints(gateway, std::cout);
+    notify_service_manager("READY=1");
+    serve(gateway, signals);
+    stop(gateway, signals);
+    return exit_ok;
+}
+
+} // namespace sallyport::apps

@@ -1,0 +1,186 @@
+#!/usr/bin/env python3
+"""The life of a gateway: start, bad input of every kind, reload, certificates that change, end."""
+
+import os
+import pathlib
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from gateway import BINARY, SOURCE, Gateway, ask_udp, framed, free_port, header, query, read_framed, wait_for
+
+
+def sallyport(*arguments, env=None, cwd=None):
+    return subprocess.run([BINARY, *map(str, arguments)], capture_output=True, text=True, timeout=60, cwd=cwd,
+                          env=dict(os.environ, **(env or {})))
+
+
+class CommandLine(unittest.TestCase):
+    def test_help_of_every_subcommand(self):
+        for words in ([], ["run"], ["check"], ["ask"], ["cert"], ["cert", "dev"], ["version"]):
+            result = sallyport(*words, "--help")
+            self.assertEqual(result.returncode, 0, words)
+            self.assertIn("Usage", result.stdout)
+
+    def test_usage_errors_end_with_2(self):
+        for words in ([], ["fly"], ["run"], ["run", "--wings"], ["check"]):
+            self.assertEqual(sallyport(*words).returncode, 2, words)
+
+    def test_version_names_its_libraries(self):
+        result = sallyport("version")
+        for word in ("sallyport", "OpenSSL", "nghttp2", "ldns"):
+            self.assertIn(word, result.stdout)
+
+
+class BadInput(unittest.TestCase):
+    def setUp(self):
+        self.gate = Gateway(start=False)
+
+    def check(self, config=None):
+        if config is not None:
+            self.gate.config.write_text(config)
+        result = sallyport("check", "-c", self.gate.config)
+        return result
+
+    def assert_refused(self, result, *words):
+        self.assertEqual(result.returncode, 1, result.stderr)
+        for word in words:
+            self.assertIn(word, result.stderr)
+
+    def test_good_one_is_good(self):
+        result = self.check()
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("good", result.stdout)
+
+    def test_every_error_in_one_run_with_its_place(self):
+        (self.gate.directory / "gate.test.zone").write_text("$TTL 60\n@ SOA ns host 1 2 3 4 5\n@ NS ns\nns A 300.1.2.3\nx NOTYPE y\n")
+        config = self.gate.standard_config(1) + "answers: { udp_sise: 1 }\n"
+        config = config.replace("names: [gate.test]", "names: [elsewhere.example]")
+        lines = config.splitlines()
+        result = self.check(config)
+        self.assert_refused(result,
+                            f"sallyport.yaml:{len(lines)}:12: unknown key 'udp_sise' in 'answers'; did you mean 'udp_size'?",
+                            "gate.test.zone:4:", "gate.test.zone:5:", "no certificate is for 'elsewhere.example'")
+        self.assertEqual(sallyport("run", "-c", self.gate.config).returncode, 1)
+
+    def test_missing_files_are_named(self):
+        self.assert_refused(sallyport("check", "-c", "nowhere.yaml"), "nowhere.yaml: cannot read the configuration: No such file")
+        (self.gate.directory / "gate.test.zone").unlink()
+        self.assert_refused(self.check(), "gate.test.zone")
+        (self.gate.certs / "dev.key").unlink()
+        self.assert_refused(self.check(), "no certificate in this directory, expected NAME.crt or NAME.pem beside NAME.key")
+
+    def test_key_of_another_certificate(self):
+        other = Gateway(start=False)
+        (self.gate.certs / "dev.key").write_bytes((other.certs / "dev.key").read_bytes())
+        self.assert_refused(self.check(), "dev.key", "match")
+
+    def test_expired_certificate(self):
+        openssl = subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "-1",
+                                  "-subj", "/CN=gate.test", "-addext", "subjectAltName=DNS:gate.test",
+                                  "-keyout", self.gate.certs / "dev.key", "-out", self.gate.certs / "dev.crt"], capture_output=True)
+        if openssl.returncode != 0:
+            self.skipTest("this openssl makes no expired certificate")
+        self.assert_refused(self.check(), "dev.crt", "expired")
+
+    def test_port_in_use(self):
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", self.gate.dot))
+            taken.listen()
+            result = sallyport("run", "-c", self.gate.config)
+        self.assertEqual(result.returncode, 3)
+        self.assertIn(f"127.0.0.1:{self.gate.dot}", result.stderr)
+        self.assertIn("in use", result.stderr)
+
+    def test_environment_overrides_and_is_named_when_wrong(self):
+        self.assertEqual(sallyport("check", "-c", self.gate.config, env={"SALLYPORT_ANSWERS_UDP_SIZE": "1400"}).returncode, 0)
+        result = sallyport("check", "-c", self.gate.config, env={"SALLYPORT_ANSWERS_UDP_SIZE": "14"})
+        self.assert_refused(result, "SALLYPORT_ANSWERS_UDP_SIZE")
+
+    def test_quickstart_example_is_good_once_it_has_a_certificate(self):
+        example = (SOURCE / "conf/examples/quickstart.yaml").read_text()
+        example = example.replace("../../certs/dev", str(self.gate.certs))
+        for name in ("gate.test.zone", "home.hosts"):
+            example = example.replace(name, str(SOURCE / "conf/examples" / name))
+        self.assertEqual(self.check(example).returncode, 0)
+
+
+class Life(unittest.TestCase):
+    def test_ends_cleanly_on_sigterm_and_sigint_and_starts_again(self):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            gate = Gateway()
+            self.assertEqual(header(ask_udp(gate.do53, query("gate.test")))["an"], 1)
+            started = time.monotonic()
+            gate.process.send_signal(number)
+            self.assertEqual(gate.process.wait(20), 0, gate.log())
+            self.assertLess(time.monotonic() - started, 5)
+            gate.start()
+            self.assertEqual(header(ask_udp(gate.do53, query("gate.test")))["an"], 1)
+            self.assertEqual(gate.stop(), 0)
+
+    def test_reload_takes_a_new_zone_and_refuses_a_bad_one(self):
+        with Gateway() as gate:
+            zone = gate.directory / "gate.test.zone"
+            good = zone.read_text()
+            zone.write_text(good + "fresh A 192.0.2.200\n")
+            self.assertEqual(header(ask_udp(gate.do53, query("fresh.gate.test")))["rcode"], 3)
+            self.assertIn("reloaded", gate.reload())
+            self.assertEqual(header(ask_udp(gate.do53, query("fresh.gate.test")))["an"], 1)
+            zone.write_text(good + "broken A not-an-address\n")
+            said = gate.reload()
+            self.assertIn("reload refused", said)
+            self.assertIn("gate.test.zone:", said)
+            self.assertEqual(header(ask_udp(gate.do53, query("fresh.gate.test")))["an"], 1, "the old zone serves on")
+
+    def test_reload_loses_no_query_on_a_living_connection(self):
+        with Gateway() as gate, gate.connect_tls() as client:
+            for i in range(20):
+                client.sendall(framed(query("www.gate.test", ident=i)))
+                self.assertEqual(header(read_framed(client))["id"], i)
+                if i % 5 == 0:
+                    gate.reload()
+
+    def test_new_certificate_is_used_without_dropping_connections(self):
+        with Gateway() as gate:
+            old = gate.connect_tls()
+            first = old.getpeercert(binary_form=True)
+            subprocess.run([BINARY, "cert", "dev", "-d", str(gate.certs), "--replace"], check=True, stdout=subprocess.DEVNULL)
+            wait_for(lambda: "certificates changed" in gate.log(), "the new certificate")
+            old.sendall(framed(query("www.gate.test", ident=9)))
+            self.assertEqual(header(read_framed(old))["id"], 9, "the old connection lives")
+            with gate.connect_tls() as fresh:
+                self.assertNotEqual(fresh.getpeercert(binary_form=True), first)
+            old.close()
+
+    def test_half_a_certificate_pair_leaves_the_old_one_serving(self):
+        with Gateway() as gate:
+            (gate.certs / "dev.key").write_text("not a key")
+            wait_for(lambda: "certificates stay as they were" in gate.log(), "the refusal")
+            with gate.connect_tls() as client:
+                client.sendall(framed(query("gate.test")))
+                self.assertEqual(header(read_framed(client))["an"], 1)
+
+    def test_drain_lets_an_answer_leave_and_says_goodbye(self):
+        gate = Gateway()
+        client = gate.connect_tls()
+        client.sendall(framed(query("gate.test", ident=5)))
+        self.assertEqual(header(read_framed(client))["id"], 5)
+        gate.process.send_signal(signal.SIGTERM)
+        self.assertEqual(client.recv(10), b"", "close_notify, not a reset")
+        self.assertEqual(gate.process.wait(20), 0)
+
+    def test_statistics_count_what_happened(self):
+        with Gateway() as gate:
+            for i in range(10):
+                ask_udp(gate.do53, query("gate.test"))
+            counters = gate.counters()
+            self.assertEqual(sum(v for k, v in counters.items() if k.startswith("sallyport_queries_total") and '"udp"' in k), 10, counters)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
