@@ -113,11 +113,12 @@ fuzz: deps-tools | folder ## Run every fuzz harness for TIME=60 seconds (ONLY=na
 	@fuzz/run.sh build/fuzz $(TIME) $(JOBS) $(ONLY)
 
 .PHONY: bench
-bench: deps-bench | folder ## Build and run the benchmarks (ONLY=name for one)
+bench: deps-bench | folder ## Build and run the benchmarks, then load on every door (ONLY=name for one module's)
 	$(call configure,release,-DSALLYPORT_BENCH=ON)
 	@$(call ninja,release,benches)
 	@shopt -s nullglob; for program in $(BUILD)/bench/$(or $(ONLY),*)_bench; do \
 	    echo "== $${program##*/}"; "$$program" --benchmark_min_time=$(or $(BENCH_TIME),0.5); done
+	@[ -n "$(ONLY)" ] || { $(call ninja,release,sallyport load_tools) && python3 bench/run_doors.py $(PROGRAM); }
 
 # --- The look of the sources
 

@@ -3,6 +3,7 @@
 #include "apps/exit_codes.hpp"
 #include "apps/gateway.hpp"
 #include "apps/hints.hpp"
+#include "apps/limit_log.hpp"
 #include "apps/service.hpp"
 #include "base/log.hpp"
 
@@ -27,8 +28,18 @@ void raise_descriptor_limit()
     (void)::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+void tell_limits(const Gateway& gateway, LimitLog& limits)
+{
+    const auto now = base::SystemClock{}.now();
+    if (!limits.due(now)) return;
+    Statistics statistics;
+    gateway.collect(statistics);
+    for (const auto& line : limits.look(statistics, now)) log::warning(line);
+}
+
 void serve(Gateway& gateway, Signals& signals)
 {
+    LimitLog limits;
     for (;;) {
         const int signal = signals.wait(1s);
         if (signal == SIGINT || signal == SIGTERM) return;
@@ -43,6 +54,7 @@ void serve(Gateway& gateway, Signals& signals)
             statistics.print(std::cerr);
         }
         gateway.tick();
+        tell_limits(gateway, limits);
         notify_service_manager("WATCHDOG=1");
     }
 }

@@ -14,6 +14,20 @@ void Statistics::add(const std::string& name, const std::string& help, const bas
     metric.values[brace == std::string::npos ? labels : name.substr(brace)] += counter.get();
 }
 
+std::uint64_t Statistics::total(std::string_view name) const
+{
+    std::uint64_t sum = 0;
+    if (const auto found = metrics_.find("sallyport_" + std::string(name)); found != metrics_.end())
+        for (const auto& [labels, value] : found->second.values) sum += value;
+    return sum;
+}
+
+std::string Statistics::help(std::string_view name) const
+{
+    const auto found = metrics_.find("sallyport_" + std::string(name));
+    return found == metrics_.end() ? std::string(name) : found->second.help;
+}
+
 void Statistics::print(std::ostream& out) const
 {
     for (const auto& [name, metric] : metrics_) {

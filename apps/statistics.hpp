@@ -2,9 +2,11 @@
 
 #include "base/counter.hpp"
 
+#include <cstdint>
 #include <iosfwd>
 #include <map>
 #include <string>
+#include <string_view>
 
 namespace sallyport::apps {
 
@@ -15,6 +17,9 @@ public:
     void add(const std::string& name, const std::string& help, const base::Counter& counter,
              const std::string& labels = {});
     void print(std::ostream& out) const;
+    /// Sum over all labels; 0 for a name nobody counts under. `name` without the program's prefix.
+    [[nodiscard]] std::uint64_t total(std::string_view name) const;
+    [[nodiscard]] std::string help(std::string_view name) const;
 
 private:
     struct Metric {
