@@ -261,8 +261,13 @@ void read_zone_limits(Section& limits, zones::Limits& options)
     section.number("include_depth", options.include_depth, 0, 64);
     section.number("generate_names", options.generate_names, 0, 10'000'000);
     section.number("problems", options.problems, 1, 100'000);
-    section.number("cname_chain", options.cname_chain, 1, 64);
+    section.number("cname_chain", options.cname_chain, 1, 16);
     section.number("records_per_set", options.records_per_set, 1, 65'535);
+    section.number("sets_per_name", options.sets_per_name, 1, 65'535);
+    section.size("entry_octets", options.entry_octets, 1024, 16U << 20U);
+    section.number("additional_names", options.additional_names, 0, 32);
+    section.number("nsec3_iterations", options.nsec3_iterations, 0, 500);
+    section.number("warnings", options.warnings, 0, 100'000);
 }
 
 void read_limits(Section& top, Configuration& configuration)

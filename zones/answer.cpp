@@ -36,9 +36,12 @@ public:
         const Zone* zone = zone_for(current_);
         if (zone == nullptr) return {};
         if (refuse_meta()) return {Outcome::answered, {}};
-        auto step = Step::follow;
-        while (step == Step::follow && (zone = zone_for(current_)) != nullptr) step = answer_from(*zone);
-        if (step == Step::follow) return {Outcome::unfinished, current_};
+        auto step = answer_from(*zone);
+        while (step == Step::follow) {
+            zone = zone_for(current_);
+            if (zone == nullptr) return {Outcome::unfinished, current_};
+            step = answer_from(*zone);
+        }
         if (step == Step::done) return {Outcome::answered, {}};
         return truncate();
     }
@@ -87,7 +90,7 @@ private:
 
     wire::Name current_; // lower case: the question, then the target of each alias
     Denial denial_;
-    std::array<std::uint64_t, kLongestChain + 1> chain_; // hashes of the names before
+    std::array<std::uint64_t, kLongestChain + 1> chain_; // hashes of the names so far, from the first alias on
     std::size_t aliases_ = 0;
     std::array<const RrSet*, kLongestChain> dnames_; // written already
     std::size_t dname_count_ = 0;
@@ -251,11 +254,13 @@ Answerer::Step Answerer::follow_dname(const Zone& zone, const Node& node) noexce
 
 Answerer::Step Answerer::follow(const wire::Name& target) noexcept
 {
-    chain_[aliases_++] = current_.hash();
+    if (aliases_ == 0) chain_[0] = current_.hash();
+    ++aliases_;
     const std::uint64_t hash = target.hash();
     const auto before = std::span{chain_}.first(aliases_);
     const bool loop = std::find(before.begin(), before.end(), hash) != before.end();
     if (!loop && aliases_ <= std::min<std::size_t>(limits_.cname_chain, kLongestChain)) {
+        chain_[aliases_] = hash;
         current_ = target;
         return Step::follow;
     }

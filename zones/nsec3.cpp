@@ -1,8 +1,8 @@
+// The digest functions below EVP: EVP_DigestInit_ex allocates a context every time, and an answer allocates nothing.
+#define OPENSSL_SUPPRESS_DEPRECATED
 #include "zones/nsec3.hpp"
 
-#include "base/handle.hpp"
-
-#include <openssl/evp.h>
+#include <openssl/sha.h>
 
 #include <cstring>
 
@@ -10,17 +10,12 @@ namespace sallyport::zones {
 
 namespace {
 
-using DigestContext = base::Handle<EVP_MD_CTX, EVP_MD_CTX_free>;
-using Digest = base::Handle<EVP_MD, EVP_MD_free>;
-
-/// One round: out = SHA-1(octets | salt).
-[[nodiscard]] bool round(EVP_MD_CTX* context, const EVP_MD* sha1, base::Bytes octets, base::Bytes salt,
-                         Nsec3Hash& out) noexcept
+/// One round: out = SHA-1(octets | salt). `octets` may be `out`.
+[[nodiscard]] bool round(base::Bytes octets, base::Bytes salt, Nsec3Hash& out) noexcept
 {
-    return EVP_DigestInit_ex(context, sha1, nullptr) == 1 &&
-           EVP_DigestUpdate(context, octets.data(), octets.size()) == 1 &&
-           EVP_DigestUpdate(context, salt.data(), salt.size()) == 1 &&
-           EVP_DigestFinal_ex(context, out.data(), nullptr) == 1;
+    SHA_CTX context;
+    return SHA1_Init(&context) == 1 && SHA1_Update(&context, octets.data(), octets.size()) == 1 &&
+           SHA1_Update(&context, salt.data(), salt.size()) == 1 && SHA1_Final(out.data(), &context) == 1;
 }
 
 [[nodiscard]] int base32hex_value(std::uint8_t character) noexcept
@@ -52,16 +47,10 @@ bool same_parameters(const Nsec3Parameters& left, const Nsec3Parameters& right) 
 
 Nsec3Hash nsec3_hash(const Nsec3Parameters& parameters, base::Bytes lower_name) noexcept
 {
-    // Made once a thread, so that answers do not allocate after the first.
-    thread_local const DigestContext context{EVP_MD_CTX_new()};
-    static const Digest sha1{EVP_MD_fetch(nullptr, "SHA1", nullptr)};
     Nsec3Hash hash{};
-    if (context == nullptr || sha1 == nullptr) return hash;
     const base::Bytes salt{parameters.salt.data(), parameters.salt_size};
-    bool good = round(context.get(), sha1.get(), lower_name, salt, hash);
-    for (unsigned i = 0; good && i < parameters.iterations; ++i) {
-        good = round(context.get(), sha1.get(), hash, salt, hash);
-    }
+    bool good = round(lower_name, salt, hash);
+    for (unsigned i = 0; good && i < parameters.iterations; ++i) good = round(hash, salt, hash);
     return good ? hash : Nsec3Hash{};
 }
 

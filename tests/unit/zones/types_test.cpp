@@ -4,12 +4,16 @@
 #include "wire/rdata.hpp"
 #include "zones/zone.hpp"
 #include "zones/zone_builder.hpp"
+#include "zones/zone_lexer.hpp"
 #include "zones/zone_text.hpp"
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
-#include <sstream>
+#include <fstream>
+#include <functional>
+#include <iterator>
 
 namespace sallyport::zones {
 namespace {
@@ -135,28 +139,55 @@ TEST(Types, OfApexesAndAliasesLoadToo)
 struct CorpusZone {
     std::string_view file;
     std::string_view apex;
+    std::string_view refused = {}; ///< the lines of other servers' files that are none of ours, with reasons below
 };
 
-/// Reads a file of the shared corpus; gives its problems, one a line.
-std::string corpus_problems(const std::string& path, std::string_view apex)
+/// Reads zone text as an import.
+base::Problems problems_in(std::string_view text, std::string_view apex)
 {
     base::Problems problems;
     const Limits limits;
     ZoneBuilder builder{wire::Name::from_text(apex).value(), limits, problems};
-    ZoneTextReader{builder, limits, TextOrigin::imported}.read_file(path, {});
+    ZoneTextReader{builder, limits, TextOrigin::imported}.read_text(text, {"zone", 1, 1});
     builder.make_missing_apex_records({});
     const auto zone = builder.finish({});
-    std::string text;
-    for (const auto& problem : problems) text += problem.to_string().substr(path.size()) + "\n";
-    EXPECT_EQ(zone == nullptr, !text.empty());
-    return text;
+    EXPECT_EQ(zone == nullptr, !problems.empty());
+    return problems;
+}
+
+std::string content_of(const std::string& path)
+{
+    std::ifstream file{path};
+    EXPECT_TRUE(file) << path;
+    return {std::istreambuf_iterator<char>{file}, {}};
+}
+
+/// The lines with problems, `3 7 `.
+std::string refused_lines(const base::Problems& problems)
+{
+    std::string lines;
+    for (const auto& problem : problems) lines += std::to_string(problem.position.line) + " ";
+    return lines;
+}
+
+/// Zone text without the entries that `drop` is true for, each entry in one line.
+std::string without(const std::string& text, const std::function<bool(const Entry&)>& drop)
+{
+    TextInput input{text, 1, 1};
+    ZoneLexer lexer{input, Limits{}.entry_octets};
+    std::string kept;
+    Entry entry;
+    while (lexer.next(entry) == ZoneLexer::Status::entry) {
+        if (!drop(entry)) kept += (entry.starts_blank ? " " : "") + entry.text + "\n";
+    }
+    return kept;
 }
 
 TEST(Corpus, ZonesOfOtherServersLoad)
 {
     const auto folder = test::shared_path("wire/dns");
     if (folder.empty()) GTEST_SKIP() << "the shared corpus is not here: set SALLYPORT_SHARED";
-    for (const auto& [file, apex] : {
+    for (const auto& [file, apex, refused] : {
              CorpusZone{"hickory-zones/0.zone", "0.in-addr.arpa"},
              CorpusZone{"hickory-zones/ipv6_1.zone", "1.ip6.arpa"},
              CorpusZone{"hickory-zones/localhost.zone", "localhost"},
@@ -166,13 +197,26 @@ TEST(Corpus, ZonesOfOtherServersLoad)
              CorpusZone{"ldns/A.4.The-URI.ARPA-Zone", "uri.arpa"},
              CorpusZone{"ldns/A.5.The-ROOT-SERVERS.NET-Zone", "root-servers.net"},
              CorpusZone{"ldns/jelte.nlnetlabs.nl", "jelte.nlnetlabs.nl"},
-             CorpusZone{"unbound-svcb/svcb.success-cases.zone", "success-cases"},
+             // 14, 39: `echconfig`, what a draft called `ech`; RFC 9460 §14.3.2 has `ech` alone. 54 to 56: `dohpath`
+             // without a value is no URI template with `dns` in it (RFC 9461 §5). 57 to 61: _dns.doh.example. is no
+             // name of this zone; the file was written for a reader of single records. 64, 65: `ech` without a value
+             // and `ech=0`, Unbound's own word for that; an ECHConfigList is never empty (RFC 9848).
+             CorpusZone{"unbound-svcb/svcb.success-cases.zone", "success-cases",
+                        "14 39 54 55 56 57 58 59 60 61 64 65 "},
              CorpusZone{"unbound-svcb/svcb.test-vectors-pf.zone", "test-vectors"},
              CorpusZone{"unbound-svcb/svcb.test-vectors-wf.zone", "test-vectors"},
-             CorpusZone{"unbound-svcb/crypto.cloudflare.com.zone", "crypto.cloudflare.com"},
-             CorpusZone{"nsd/svcb_uint16_wrap.zone", "."},
+             CorpusZone{"unbound-svcb/crypto.cloudflare.com.zone", "crypto.cloudflare.com", "8 "}, // echconfig too
+             CorpusZone{"nsd/svcb_uint16_wrap.zone", "victim"},
          }) {
-        EXPECT_EQ(corpus_problems(folder + "/" + std::string{file}, apex), "") << file;
+        const auto text = content_of(folder + "/" + std::string{file});
+        const auto problems = problems_in(text, apex);
+        EXPECT_EQ(refused_lines(problems), refused) << file << (problems.empty() ? "" : problems[0].to_string());
+        const auto is_refused = [&problems](const Entry& entry) {
+            return std::any_of(problems.begin(), problems.end(),
+                               [&entry](const base::Error& one) { return one.position.line == entry.line; });
+        };
+        if (problems.empty()) continue;
+        EXPECT_EQ(refused_lines(problems_in(without(text, is_refused), apex)), "") << file;
     }
 }
 
@@ -181,21 +225,48 @@ TEST(Corpus, WrongServiceBindingsAreRefused)
     const auto folder = test::shared_path("wire/dns");
     if (folder.empty()) GTEST_SKIP() << "the shared corpus is not here: set SALLYPORT_SHARED";
     unsigned read = 0;
-    for (const auto* part : {"/nsd", "/unbound-svcb"}) {
-        for (const auto& entry : std::filesystem::directory_iterator{folder + part}) {
-            if (entry.path().filename().string().find("failure-cases") == std::string::npos) continue;
-            EXPECT_NE(corpus_problems(entry.path().string(), "failure-cases"), "") << entry.path();
+    for (const std::string part : {"nsd", "unbound-svcb"}) {
+        for (const auto& entry : std::filesystem::directory_iterator{folder + "/" + part}) {
+            const auto file = part + "/" + entry.path().filename().string();
+            if (file.find("failure-cases") == std::string::npos) continue;
+            // 65 parameters are too many for Unbound's own table; RFC 9460 knows no limit but RDLENGTH.
+            const bool takes_more_than_unbound = file == "unbound-svcb/svcb.failure-cases-03";
+            const auto problems = problems_in(content_of(entry.path().string()), "failure-cases");
+            EXPECT_EQ(problems.empty(), takes_more_than_unbound) << file;
             ++read;
         }
     }
     EXPECT_GT(read, 15U);
 }
 
+/// Types that have a mnemonic here and no text but that of RFC 3597: obsolete ones (WKS, NSAP, ATMA, NXT), drafts that
+/// came to nothing or are not done (SINK, DOA, IPN), and APL and AMTRELAY, which no client of ours asks for.
+bool has_generic_text_only(std::string_view type)
+{
+    constexpr std::string_view kGenericOnly[] = {"WKS", "NSAP", "APL", "SINK", "DOA", "ATMA", "AMTRELAY", "IPN", "NXT"};
+    return std::find(std::begin(kGenericOnly), std::end(kGenericOnly), type) != std::end(kGenericOnly);
+}
+
 TEST(Corpus, TheRecordsOfAnotherServersTestLoadButForUnknownTypes)
 {
     const auto path = test::shared_path("wire/dns/nsd/rr-test.zone");
     if (path.empty()) GTEST_SKIP() << "the shared corpus is not here: set SALLYPORT_SHARED";
-    EXPECT_EQ(corpus_problems(path, "blaat.nl"), "");
+    const auto text = content_of(path);
+    for (const auto& problem : problems_in(text, "blaat.nl")) {
+        const std::string_view message = problem.message;
+        const auto at = message.rfind(": ");
+        ASSERT_TRUE(message.ends_with(" has no other text") && at != std::string_view::npos) << problem.to_string();
+        EXPECT_TRUE(has_generic_text_only(message.substr(at + 2, message.find(' ', at + 2) - at - 2)))
+            << problem.to_string();
+    }
+    const auto rest = without(text, [](const Entry& entry) {
+        for (std::size_t i = 0; i < std::min<std::size_t>(entry.tokens.size(), 4); ++i) {
+            if (has_generic_text_only(entry.token(i))) return true;
+        }
+        return false;
+    });
+    EXPECT_EQ(refused_lines(problems_in(rest, "blaat.nl")), "");
+    EXPECT_GT(std::count(rest.begin(), rest.end(), '\n'), 80);
 }
 
 } // namespace
