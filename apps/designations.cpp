@@ -32,7 +32,7 @@ std::vector<std::string> alpn_of(const listeners::DoorOptions& door)
 /// Doors of the same kind and port are one record, with the addresses of both as hints.
 void add(std::vector<pipeline::Designation>& all, const listeners::DoorOptions& door, const base::Endpoint& endpoint)
 {
-    pipeline::Designation made{alpn_of(door), endpoint.port, {}, {}};
+    pipeline::Designation made{alpn_of(door), endpoint.port, {}, {}, false};
     if (door.kind == DoorKind::doh) made.doh_path = door.doh.paths.front() + "{?dns}";
     auto found = std::find_if(all.begin(), all.end(), [&](const pipeline::Designation& other) {
         return other.alpn == made.alpn && other.port == made.port && other.doh_path == made.doh_path;
@@ -40,6 +40,7 @@ void add(std::vector<pipeline::Designation>& all, const listeners::DoorOptions& 
     if (found == all.end()) found = all.insert(all.end(), std::move(made));
     const auto octets = endpoint.address.octets();
     const bool wildcard = std::all_of(octets.begin(), octets.end(), [](auto octet) { return octet == 0; });
+    found->on_any_address = found->on_any_address || wildcard;
     if (!wildcard &&
         std::find(found->addresses.begin(), found->addresses.end(), endpoint.address) == found->addresses.end())
         found->addresses.push_back(endpoint.address);

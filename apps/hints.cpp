@@ -3,14 +3,32 @@
 #include "apps/gateway.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <ostream>
+#include <sstream>
 #include <string>
 
 namespace sallyport::apps {
 namespace {
 
 using listeners::Port;
+
+namespace fs = std::filesystem;
+
+/// This program as it can be typed here: by its name where the shell would find it, else by its path.
+std::string typed_program()
+{
+    std::error_code error;
+    const fs::path self = fs::read_symlink("/proc/self/exe", error);
+    if (error) return "sallyport";
+    std::istringstream folders{std::getenv("PATH") != nullptr ? std::getenv("PATH") : ""};
+    for (std::string folder; std::getline(folders, folder, ':');)
+        if (fs::path(folder) == self.parent_path()) return self.filename().string();
+    const fs::path near = self.lexically_relative(fs::current_path(error));
+    const bool below = !near.empty() && *near.begin() != "..";
+    return below ? near.string() : self.string();
+}
 
 /// What the lines have in common.
 struct Words {
@@ -31,8 +49,8 @@ Words words_for(const Gateway& gateway)
     Words words;
     words.name = configuration.pipeline.ddr.target.empty() ? "gate.test" : configuration.pipeline.ddr.target;
     words.ask = configuration.zones.zones.empty() ? words.name : configuration.zones.zones.front().name;
-    const auto ca = std::filesystem::path(configuration.certificates.directory) / "ca.crt";
-    if (std::error_code error; std::filesystem::exists(ca, error)) words.ca = ca.string();
+    const auto ca = fs::path(configuration.certificates.directory) / "ca.crt";
+    if (std::error_code error; fs::exists(ca, error)) words.ca = ca.string();
     return words;
 }
 
@@ -69,8 +87,8 @@ void quic_lines(const Port& port, const base::Endpoint& bound, const Words& word
                          "kdig " + at(bound) + " " + trust(words) + " +quic " + words.ask + " MX"});
     if (port.doh != nullptr)
         lines.push_back({"DoH/3", bound.to_string() + "/udp",
-                         "sallyport ask " + words.ask + " TXT --doh3 " + bound.to_string() + " --name " + words.name +
-                             (words.ca.empty() ? "" : " --ca " + words.ca)});
+                         typed_program() + " ask " + words.ask + " TXT --doh3 " + bound.to_string() + " --name " +
+                             words.name + (words.ca.empty() ? "" : " --ca " + words.ca)});
 }
 
 std::vector<Line> lines_for(const Gateway& gateway, const Words& words)

@@ -95,6 +95,7 @@ DesignationAnswers::DesignationAnswers(const DdrOptions& options)
     std::set<base::IpAddress> seen;
     for (const auto& door : options.designations) {
         svcb_.push_back(svcb_rdata(door, ++priority, target_));
+        on_any_address_ = on_any_address_ || door.on_any_address;
         for (const auto& address : door.addresses) {
             if (!seen.insert(address).second) continue;
             auto& set = address.is_v4() ? addresses_.v4 : addresses_.v6;
@@ -142,7 +143,17 @@ void DesignationAnswers::write_addresses(Query& query) const noexcept
             return query.answer->record(Section::additional, target_, type, RrClass::IN, ttl_, rdata);
         });
     };
-    if (!write(RrType::A, addresses_.v4) || !write(RrType::AAAA, addresses_.v6)) query.answer->rollback(mark);
+    bool fits = write(RrType::A, addresses_.v4) && write(RrType::AAAA, addresses_.v6);
+    // A door on every address stands on the one that was asked, which the client can reach.
+    const auto& asked = query.client.local.address;
+    const auto octets = asked.octets();
+    const auto& known = asked.is_v4() ? addresses_.v4 : addresses_.v6;
+    const bool given = std::all_of(octets.begin(), octets.end(), [](auto octet) { return octet == 0; }) ||
+                       std::any_of(known.begin(), known.end(), [&](const Rdata& r) { return base::equal(r, octets); });
+    if (on_any_address_ && !given)
+        fits = fits && query.answer->record(Section::additional, target_, asked.is_v4() ? RrType::A : RrType::AAAA,
+                                            RrClass::IN, ttl_, octets);
+    if (!fits) query.answer->rollback(mark);
 }
 
 void DesignationAnswers::write_negative(Query& query, const Name& apex) const noexcept

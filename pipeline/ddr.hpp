@@ -39,6 +39,7 @@ private:
     std::vector<wire::Name> own_names_; ///< `_dns.<name>`
     std::vector<Rdata> svcb_;
     AddressSet addresses_;
+    bool on_any_address_ = false;
     Rdata soa_;
     wire::Ttl ttl_;
 };

@@ -102,7 +102,7 @@ void Finisher::write_opt(Query& query, const wire::EdnsView& asked, std::uint32_
         fits = answer.option(wire::EdnsOptionCode::TCP_KEEPALIVE, timeout);
     }
     // EDE is for people: where there is no room for it the answer goes without.
-    if (fits && query.ede) fits = answer.extended_error(query.ede->code, query.ede->text);
+    if (fits && query.ede) (void)answer.extended_error(query.ede->code, query.ede->text);
     const bool pad = padding_block_ != 0 && is_encrypted(query.client.transport);
     if (pad) answer.pad_to(padding_block_);
     answer.end_opt();

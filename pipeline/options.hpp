@@ -15,6 +15,7 @@ struct Designation {
     std::uint16_t port = 0;
     std::string doh_path;                   ///< `/dns-query{?dns}`; empty for DoT and DoQ
     std::vector<base::IpAddress> addresses; ///< hints
+    bool on_any_address = false;            ///< stands on 0.0.0.0 or ::, so also on the address that was asked
 };
 
 struct DdrOptions {

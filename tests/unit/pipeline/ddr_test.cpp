@@ -18,7 +18,8 @@ Options with_doors()
         {{"h2", "h3"},
          443,
          "/dns-query{?dns}",
-         {*base::IpAddress::parse("192.0.2.1"), *base::IpAddress::parse("2001:db8::1")}},
+         {*base::IpAddress::parse("192.0.2.1"), *base::IpAddress::parse("2001:db8::1")},
+         false},
         {{"dot"}, 853, "", {*base::IpAddress::parse("192.0.2.1")}},
     };
     return options;
@@ -73,10 +74,22 @@ TEST(Designation, WithoutDoorsTheAnswerIsEmptyNotAbsent)
     EXPECT_EQ(silent.door.answer().rcode(), Rcode::REFUSED);
 }
 
+TEST(Designation, ADoorOnEveryAddressIsGivenTheOneThatWasAsked)
+{
+    Options options;
+    options.ddr.target = "gate.test";
+    options.ddr.designations = {{{"dot"}, 853, "", {}, true}};
+    Gate gate{options};
+    (void)gate.ask(query_for("_dns.resolver.arpa.", {.qtype = RrType::SVCB}));
+    ASSERT_EQ(gate.door.answer().additionals().size(), 1U);
+    EXPECT_EQ(wire::rdata_to_text(RrType::A, (*gate.door.answer().additionals().begin()).rdata), "192.168.1.1");
+}
+
 TEST(Designation, FitsIntoPlainUdpOrSaysSo)
 {
     Options options = with_doors();
-    for (std::uint16_t port = 1000; port < 1020; ++port) options.ddr.designations.push_back({{"dot"}, port, "", {}});
+    for (std::uint16_t port = 1000; port < 1020; ++port)
+        options.ddr.designations.push_back({{"dot"}, port, "", {}, false});
     Gate gate{options};
     (void)gate.ask(query_for("_dns.resolver.arpa.", {.qtype = RrType::SVCB}));
     EXPECT_LE(gate.door.message.size(), 512U);
