@@ -328,6 +328,7 @@ void DohRequest::add_common(DohResponse& response) noexcept
         if (allowed_origin_ != "*") response.add("vary", "origin");
     }
     if (!context_->alt_svc.empty()) response.add("alt-svc", context_->alt_svc);
+    if (context_->date != nullptr) response.add("date", context_->date->text());
 }
 
 DohResponse DohRequest::answer(const pipeline::Reply& reply) noexcept

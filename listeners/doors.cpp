@@ -11,6 +11,8 @@
 #include "base/log.hpp"
 #include "net/udp_batch.hpp"
 
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -31,13 +33,21 @@ constexpr bool kHasQuic =
     false;
 #endif
 
-StreamPort stream_port(const Port& port, DohContext* doh)
+// A socket that the service manager hands over may be a Unix one, whatever the port was planned as.
+bool is_unix(int fd) noexcept
+{
+    int domain = 0;
+    socklen_t size = sizeof domain;
+    return ::getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_UNIX;
+}
+
+StreamPort stream_port(const Port& port, int fd, DohContext* doh)
 {
     StreamPort stream;
     stream.tls = port.kind == Port::Kind::tls;
     stream.dns = port.do53 != nullptr || port.dot != nullptr;
     stream.http = port.doh != nullptr;
-    stream.unix_socket = port.kind == Port::Kind::unix_stream;
+    stream.unix_socket = is_unix(fd);
     if (port.dot != nullptr) stream.alpn.protocols.emplace_back("dot");
     if (stream.http) stream.alpn.protocols.insert(stream.alpn.protocols.end(), {"h2", "http/1.1"});
     // Without ALPN it is DoT (Android), or on a port of DoH alone HTTP/1.1.
@@ -61,6 +71,7 @@ struct Doors::Parts {
           options(the_options),
           receiver(std::max(1U, options.udp_batch), kLargestDatagram),
           sender(2 * std::size_t{std::max(1U, options.udp_batch)}, 64 * kLargestDatagram),
+          http_date(worker),
           http_budget(options.http.answers_in_all / std::max(1U, options.workers)),
           streams(worker, pipeline, options.streams, options.workers)
     {
@@ -81,6 +92,7 @@ struct Doors::Parts {
     net::UdpSender sender;
     UdpStats udp_stats;
     HttpStats http_stats;
+    HttpDate http_date;
     // The worker's share: budgets of answers are kept worker by worker.
     HttpBudget http_budget;
     std::vector<std::unique_ptr<DohContext>> doh;
@@ -100,6 +112,7 @@ struct Doors::Parts {
     };
     std::vector<QuicPort> quic;
     unsigned quic_ports = 0;
+    std::shared_ptr<quic::MemoryShare> quic_memory; ///< one for all QUIC ports of the worker
     unsigned quic_draining = 0;
 #endif
 };
@@ -115,6 +128,7 @@ DohContext* Doors::Parts::doh_context(const Port& port, std::uint16_t alt_svc_po
     context.limits = &options.http;
     context.stats = &http_stats;
     context.budget = &http_budget;
+    context.date = &http_date;
     if (kHasQuic && alt_svc_port != 0 && door.alt_svc && door.http3) {
         alt_svc.push_back(std::make_unique<std::string>("h3=\":" + std::to_string(alt_svc_port) + "\"; ma=86400"));
         context.alt_svc = *alt_svc.back();
@@ -132,8 +146,9 @@ void Doors::Parts::open([[maybe_unused]] std::size_t index, const Port& port, ne
     case Port::Kind::quic: {
 #ifdef SALLYPORT_HAS_QUIC
         const int fd = socket.get();
-        const QuicEndpoint::Setup setup{worker, pipeline, identities,           options,   port, index, fd,
-                                        router, secrets,  doh_context(port, 0), quic_ports};
+        if (!quic_memory) quic_memory = std::make_shared<quic::MemoryShare>(quic::memory_share(options));
+        const QuicEndpoint::Setup setup{worker, pipeline, identities,           options,    port,    index,      fd,
+                                        router, secrets,  doh_context(port, 0), quic_ports, nullptr, quic_memory};
         quic.push_back({std::move(socket), std::make_unique<QuicEndpoint>(setup), index});
 #endif
         return;
@@ -143,8 +158,9 @@ void Doors::Parts::open([[maybe_unused]] std::size_t index, const Port& port, ne
     case Port::Kind::tls:
     case Port::Kind::http_cleartext: {
         const std::uint16_t h3_port = port.kind == Port::Kind::tls ? net::local_endpoint(socket.get()).port : 0;
-        listeners.push_back(std::make_unique<StreamListener>(worker, streams, options.streams, std::move(socket),
-                                                             stream_port(port, doh_context(port, h3_port))));
+        StreamPort stream = stream_port(port, socket.get(), doh_context(port, h3_port));
+        listeners.push_back(
+            std::make_unique<StreamListener>(worker, streams, options.streams, std::move(socket), std::move(stream)));
         return;
     }
     }

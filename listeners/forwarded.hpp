@@ -12,7 +12,8 @@ namespace sallyport::listeners {
 ///
 /// Each proxy appends the address it was asked by, so the right-most address that is not a listed proxy is the client;
 /// what stands left of it was written by strangers and says nothing. Where all are listed, the left-most is the client.
-/// Only to be fed when the transport's own peer is a listed proxy; fields in the order received.
+/// Only to be fed when the peer (behind a PROXY header, the one it names) is a listed proxy; fields in the order
+/// received.
 class ForwardedClient {
 public:
     void clear() noexcept { *this = ForwardedClient{}; }

@@ -195,7 +195,7 @@ Http1Session::Http1Session(StreamChannel& channel, DohContext& context, base::In
       last_request_(now),
       from_listed_proxy_(
           std::any_of(context.options->forwarded_from.begin(), context.options->forwarded_from.end(),
-                      [&](const base::Prefix& proxy) { return proxy.contains(channel.transport_peer().address); }))
+                      [&](const base::Prefix& proxy) { return proxy.contains(channel.client().peer.address); }))
 {
     client_.transport = base::Transport::doh1;
     ++context_.stats->sessions_http1;
@@ -244,7 +244,9 @@ void Http1Session::keep(base::Bytes rest) noexcept
 {
     if (!ended_) kept_.assign(rest.begin(), rest.end());
     regulate_reading();
-    if (!ended_ && turn_left_ == 0 && !kept_.empty()) channel_.worker().arm(turn_timer_, now_);
+    // Behind everything that is due now: others come first.
+    if (!ended_ && turn_left_ == 0 && !kept_.empty())
+        channel_.worker().arm(turn_timer_, now_ + std::chrono::nanoseconds{1});
 }
 
 bool Http1Session::blocked() const noexcept { return waiting_ || turn_left_ == 0 || channel_.backlog() >= kWriteAhead; }
@@ -302,6 +304,7 @@ void Http1Session::begin_request() noexcept
     request_.begin(context_, from_listed_proxy_);
     parser_ = std::make_unique<Parser>(request_, limits_);
     began_ = last_request_ = now_;
+    ++begun_;
     keep_alive_ = true;
     version_1_0_ = false;
     body_wire_ = 0;

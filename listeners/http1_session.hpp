@@ -24,6 +24,7 @@ public:
     [[nodiscard]] std::size_t received(base::Bytes octets, base::Instant now) noexcept override;
     void progressed(base::Instant now) noexcept override;
     [[nodiscard]] Activity activity() const noexcept override;
+    [[nodiscard]] std::uint64_t begun() const noexcept override { return begun_; }
     void drain() noexcept override;
     void tick(base::Instant now) noexcept override;
     [[nodiscard]] base::Duration idle_timeout() const noexcept override;
@@ -65,6 +66,7 @@ private:
     base::Instant began_;
     base::Instant last_request_;
     std::uint64_t serial_ = 0;  // of the request in work
+    std::uint64_t begun_ = 0;   // requests
     unsigned turn_left_ = 0;    // requests before others get their turn
     std::size_t body_wire_ = 0; // octets of the body as sent, chunk framing too
     bool from_listed_proxy_;

@@ -22,6 +22,7 @@ Http2FrameMeter::Found Http2FrameMeter::look(base::Bytes octets, base::Instant n
             continue;
         }
         const std::size_t frame = at;
+        if (header_size_ == 0) ++frames_;
         while (header_size_ < kFrameHeader && at < octets.size()) header_[header_size_++] = octets[at++];
         if (header_size_ < kFrameHeader) break;
         const Breach breach = begin_frame(now);

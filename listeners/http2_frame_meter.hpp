@@ -38,6 +38,8 @@ public:
     /// Between two frames, and not within a header block.
     [[nodiscard]] bool between_frames() const noexcept { return left_ == 0 && header_size_ == 0 && !in_block_; }
     [[nodiscard]] bool in_header_block() const noexcept { return in_block_; }
+    /// Frames begun so far.
+    [[nodiscard]] std::uint64_t frames() const noexcept { return frames_; }
     /// Header blocks begun so far.
     [[nodiscard]] std::uint64_t header_blocks() const noexcept { return blocks_; }
     /// Octets of the header block that is coming in or came last, as far as announced.
@@ -60,6 +62,7 @@ private:
     std::size_t header_size_ = 0;
     std::size_t block_size_ = 0;
     std::uint64_t blocks_ = 0;
+    std::uint64_t frames_ = 0;
     std::uint32_t continuations_ = 0;
     bool in_block_ = false;
 };

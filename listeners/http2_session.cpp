@@ -205,7 +205,7 @@ Http2Session::Http2Session(StreamChannel& channel, DohContext& context, base::In
       last_request_(now),
       last_progress_(now),
       block_began_(now),
-      from_listed_proxy_(is_listed(context.options->forwarded_from, channel.transport_peer().address))
+      from_listed_proxy_(is_listed(context.options->forwarded_from, client_.peer.address))
 {
     client_.transport = base::Transport::doh2;
     open_session();
@@ -334,8 +334,12 @@ int Http2Session::body_arrived(Stream* stream, base::Bytes octets) noexcept
         return 0;
     }
     stream->unconsumed += octets.size();
-    if (!stream->answered) act_on(*stream, stream->request.body(octets));
-    if (stream->answered) release_body_window(*stream);
+    if (stream->answered) {
+        forget_body(*stream, octets.size());
+    } else {
+        act_on(*stream, stream->request.body(octets));
+        if (stream->answered) release_body_window(*stream);
+    }
     return 0;
 }
 
@@ -502,8 +506,28 @@ void Http2Session::response_ended(Stream* stream) noexcept
 {
     if (stream == nullptr) return;
     stream->sent = true;
-    // RFC 9113 §8.1: the answer does not depend on the rest of the request.
-    if (!stream->complete) reset(*stream, NGHTTP2_NO_ERROR);
+    if (!stream->complete && !waits_for_body_end(*stream)) cut_body(*stream);
+}
+
+/// RFC 9113 §8.1 allows a reset once the answer has left that does not depend on the rest of the request, but clients
+/// lose the answer over it (curl 7.88, while it still sends). So the rest is read and forgotten, within the bounds of
+/// any body.
+bool Http2Session::waits_for_body_end(const Stream& stream) const noexcept
+{
+    return stream.forgotten <= limits_.body && now_ - stream.began < limits_.body_time;
+}
+
+void Http2Session::forget_body(Stream& stream, std::size_t octets) noexcept
+{
+    stream.forgotten += octets;
+    release_body_window(stream);
+    if (stream.sent && !waits_for_body_end(stream)) cut_body(stream);
+}
+
+void Http2Session::cut_body(Stream& stream) noexcept
+{
+    ++context_.stats->bodies_cut;
+    reset(stream, NGHTTP2_NO_ERROR);
 }
 
 void Http2Session::reset(Stream& stream, std::uint32_t error) noexcept
@@ -517,7 +541,8 @@ void Http2Session::release_body_window(Stream& stream) noexcept
     if (stream.unconsumed == 0) return;
     nghttp2_session_consume_connection(session_.get(), stream.unconsumed);
     // A stream's window holds a whole body; only one whose rest is thrown away needs more.
-    if (!stream.complete) nghttp2_session_consume_stream(session_.get(), stream.id, stream.unconsumed);
+    if (!stream.complete && stream.forgotten <= limits_.body)
+        nghttp2_session_consume_stream(session_.get(), stream.id, stream.unconsumed);
     stream.unconsumed = 0;
 }
 
@@ -546,7 +571,7 @@ void Http2Session::let_go(Stream& stream) noexcept
     stream.request.clear();
     stream.answer.clear();
     stream.unsent = {};
-    stream.unconsumed = 0;
+    stream.unconsumed = stream.forgotten = 0;
     stream.complete = stream.parked = stream.answered = stream.sent = false;
     streams_.erase(streams_.iterator_to(stream));
     if (spares_ >= kMostSpares) {
@@ -672,7 +697,11 @@ void Http2Session::tick(base::Instant now) noexcept
 void Http2Session::expire_bodies() noexcept
 {
     for (Stream& stream : streams_) {
-        if (stream.complete || stream.answered || now_ - stream.began < limits_.body_time) continue;
+        if (stream.complete || now_ - stream.began < limits_.body_time) continue;
+        if (stream.answered) {
+            if (stream.sent) cut_body(stream); // the answer has left long ago
+            continue;
+        }
         ++context_.stats->bodies_too_slow;
         act_on(stream, stream.request.refuse(408));
     }

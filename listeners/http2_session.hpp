@@ -33,6 +33,7 @@ public:
     [[nodiscard]] std::size_t received(base::Bytes octets, base::Instant now) noexcept override;
     void progressed(base::Instant now) noexcept override;
     [[nodiscard]] Activity activity() const noexcept override;
+    [[nodiscard]] std::uint64_t begun() const noexcept override { return meter_.frames(); }
     void drain() noexcept override;
     void tick(base::Instant now) noexcept override;
     [[nodiscard]] base::Duration idle_timeout() const noexcept override;
@@ -54,6 +55,7 @@ private:
         base::Bytes unsent{}; // of `answer`, or the text of a refusal
         base::Instant began{};
         std::size_t unconsumed = 0; // octets of the body that still take up the connection's window
+        std::size_t forgotten = 0;  // octets of the body that came after the answer
         bool complete = false;      // the request is
         bool parked = false;        // waits until earlier answers have left
         bool answered = false;      // a response is with nghttp2
@@ -82,6 +84,9 @@ private:
     void act_on(Stream& stream, DohRequest::Verdict verdict) noexcept;
     void ask(Stream& stream) noexcept;
     void release_body_window(Stream& stream) noexcept;
+    void forget_body(Stream& stream, std::size_t octets) noexcept;
+    void cut_body(Stream& stream) noexcept;
+    [[nodiscard]] bool waits_for_body_end(const Stream& stream) const noexcept;
     void submit(Stream& stream, const DohResponse& response) noexcept;
     void reset(Stream& stream, std::uint32_t error) noexcept;
     [[nodiscard]] Stream* find(std::uint64_t tag) noexcept;

@@ -14,7 +14,7 @@ struct HttpStats {
     base::Counter status_431, status_501, status_503, status_other;
     base::Counter protocol_errors, drained, reset_budget_spent, offence_budget_spent, header_lists_too_long;
     base::Counter header_blocks_too_long, continuations_too_many, settings_too_many, control_queue_full;
-    base::Counter streams_refused, bodies_too_slow, bodies_too_long, header_blocks_too_slow, answers_parked;
+    base::Counter streams_refused, bodies_too_slow, bodies_too_long, bodies_cut, header_blocks_too_slow, answers_parked;
     base::Counter answers_over_connection_limit, answers_over_total_limit, bodies_over_total_limit, stalled,
         idle_closed;
     base::Counter orphaned, forwarded_believed, forwarded_ignored, pipelined_too_much;
@@ -76,6 +76,7 @@ struct HttpStats {
         visit("http2_streams_refused_total", "Streams refused: over the limit of concurrent streams", streams_refused);
         visit("http_bodies_too_slow_total", "Requests whose body was not complete in time", bodies_too_slow);
         visit("http_bodies_too_long_total", "Requests whose body was over its limit", bodies_too_long);
+        visit("http2_bodies_cut_total", "Streams reset: the body went on too long behind its answer", bodies_cut);
         visit("http_header_blocks_too_slow_total", "Connections ended: header block not complete in time",
               header_blocks_too_slow);
         visit("http_answers_parked_total", "Requests held back until the peer has read earlier answers",

@@ -145,7 +145,10 @@ void StreamConnection::finish(base::Instant now) noexcept
         }
     }
     if (phase_ == Phase::serving) note_activity(now);
-    if (phase_ == Phase::ending) end_when_sent(now);
+    if (phase_ == Phase::ending) {
+        kept_.clear(); // not in `end`: its session may be reading it
+        end_when_sent(now);
+    }
     if (phase_ == Phase::gone) return;
     update_interest();
     update_timer();
@@ -155,7 +158,9 @@ void StreamConnection::note_activity(base::Instant now) noexcept
 {
     const Activity activity = session_->activity();
     const bool receiving = activity == Activity::receiving;
-    if (receiving && (!receiving_ || message_new_)) message_began_ = now;
+    const std::uint64_t begun = session_->begun();
+    if (receiving && (!receiving_ || message_new_ || begun != begun_)) message_began_ = now;
+    begun_ = begun;
     receiving_ = receiving;
     message_new_ = false;
     if (moved_) {
@@ -383,7 +388,6 @@ void StreamConnection::end() noexcept
     if (phase_ == Phase::gone || phase_ == Phase::ending) return;
     phase_ = Phase::ending;
     ending_since_ = table_.worker_.now();
-    kept_.clear();
     if (!in_call_) table_.worker_.flush_later(flush_);
 }
 
@@ -480,7 +484,8 @@ StreamConnection::Due StreamConnection::next_deadline() const noexcept
     case Phase::gone: return {base::Instant::max(), Deadline::none};
     case Phase::serving: break;
     }
-    if (backlog() > 0) return {stalled_since_ + limits.write_stall, Deadline::stall};
+    // What has not been offered to the kernel yet (an answer of this very wake-up) can not have stalled.
+    if (blocked_) return {stalled_since_ + limits.write_stall, Deadline::stall};
     switch (session_->activity()) {
     case Activity::receiving: return {message_began_ + limits.message, Deadline::message};
     case Activity::idle: {

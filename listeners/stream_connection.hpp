@@ -139,6 +139,7 @@ private:
     base::Instant stalled_since_;
     base::Instant ending_since_;
     base::Instant ticked_;
+    std::uint64_t begun_ = 0; ///< messages that had begun when the session was last asked
 
     Phase phase_;
     bool counted_ = false;

@@ -72,11 +72,20 @@ bool StreamListener::accept_one(base::Instant now) noexcept
     }
     switch (errno) {
     case EAGAIN: return false;
-    case EMFILE:
-    case ENFILE:
-    case ENOBUFS:
-    case ENOMEM: pause(now); return false;
-    default: ++table_.stats().accept_errors; return true; // that connection failed; the next may not
+    // That connection failed; the next may not (accept(2): errors of the network count as its own).
+    case EINTR:
+    case ECONNABORTED:
+    case EPERM:
+    case EPROTO:
+    case ENOPROTOOPT:
+    case ENETDOWN:
+    case ENETUNREACH:
+    case EHOSTDOWN:
+    case EHOSTUNREACH:
+    case ENONET:
+    case EOPNOTSUPP: ++table_.stats().accept_errors; return true;
+    // No descriptors, no memory; or the socket itself is at fault, and would be ready for ever.
+    default: pause(now); return false;
     }
 }
 

@@ -56,6 +56,9 @@ public:
     /// Some of the backlog has left; also called after each flush.
     virtual void progressed(base::Instant now) noexcept = 0;
     [[nodiscard]] virtual Activity activity() const noexcept = 0;
+    /// Counts the beginnings of messages, where the session keeps what is not whole itself: each has a deadline of its
+    /// own, though one may begin in the same call that completes another.
+    [[nodiscard]] virtual std::uint64_t begun() const noexcept { return 0; }
     /// The gateway is ending: take nothing new, finish what is in work, then `end` the channel.
     virtual void drain() noexcept = 0;
     /// Asked about every second while the connection lives: deadlines of the protocol's own (a body that does not come,

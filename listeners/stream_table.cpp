@@ -67,13 +67,15 @@ bool StreamTable::count_address(const base::IpAddress& address)
 
 bool StreamTable::make_room() noexcept
 {
-    unsigned looked_at = 0;
-    for (StreamConnection& connection : connections_) {
-        if (++looked_at > kLookedAt) return false;
-        if (!connection.is_idle()) continue;
-        ++stats_.evicted;
-        connection.make_way();
-        return true;
+    for (unsigned looked_at = 0; looked_at < kLookedAt && !connections_.empty(); ++looked_at) {
+        StreamConnection& connection = connections_.front();
+        if (connection.is_idle()) {
+            ++stats_.evicted;
+            connection.make_way();
+            return true;
+        }
+        // It has work: no idler than anyone. Left in front, a few of its kind would hide all who are idle.
+        touch(connection);
     }
     return false;
 }

@@ -168,6 +168,11 @@ base::Result<void> adopt_inherited(int fd, const SocketOptions& options)
     if (::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0 || ::fcntl(fd, F_SETFD, FD_CLOEXEC) != 0 ||
         ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK) != 0)
         return base::system_error("cannot use an inherited socket", errno);
+    int listening = 0;
+    size = sizeof listening;
+    if (type == SOCK_STREAM && (::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) != 0 || listening == 0))
+        return base::Error{base::ErrorCode::unsupported,
+                           "cannot use an inherited socket: it does not listen (Accept=no is what is needed)"};
     if (type == SOCK_DGRAM)
         set_datagram_options(fd, local_endpoint(fd), options);
     else

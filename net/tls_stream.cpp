@@ -126,7 +126,7 @@ bool TlsStream::write(base::Bytes plain, std::vector<std::uint8_t>& output) noex
         const int result = SSL_write_ex(ssl_.get(), plain.data(), plain.size(), &written);
         if (result == 1)
             plain = plain.subspan(written);
-        else if (step_for(result) == Step::more_input)
+        else if (step_for(result) != Step::failed)
             break; // cannot be: nothing here waits for input once the handshake is over
     }
     output_ = nullptr;

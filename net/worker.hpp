@@ -116,7 +116,8 @@ public:
     void arm(Timer& timer, base::Instant due) noexcept;
     /// 64 KiB and a little for whoever reads right now; nothing in it survives the call that filled it.
     [[nodiscard]] base::MutableBytes read_buffer() noexcept;
-    /// Calls `flush` once at the end of this wake-up, however often it is asked.
+    /// Calls `flush` once at the end of this wake-up, however often it is asked. From a handler of Asio's own (a
+    /// coroutine), right behind it.
     void flush_later(Flush& flush) noexcept;
     /// For coroutines and everything that is Asio's.
     [[nodiscard]] boost::asio::io_context& context() noexcept;
@@ -131,6 +132,7 @@ private:
     void serve_ready() noexcept;
     void run_flushes() noexcept;
     void rearm_timer() noexcept;
+    [[nodiscard]] bool look_again(unsigned round) noexcept;
 
     unsigned index_;
     const base::Clock& clock_;
@@ -138,6 +140,7 @@ private:
     base::Instant now_;
     TimerQueue timers_;
     boost::intrusive::list<Flush, boost::intrusive::constant_time_size<false>> flushes_;
+    bool awake_ = false; ///< what is running now runs the flushes at its end
     std::unique_ptr<std::uint8_t[]> read_buffer_;
     std::unique_ptr<Loop> loop_;
 };

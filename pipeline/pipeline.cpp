@@ -20,6 +20,7 @@ using wire::RrType;
 // Two octets before the answer for the length prefix of stream transports (`Reply::framed`).
 constexpr std::size_t kPrefixRoom = 2;
 constexpr std::size_t kQueriesAtOnce = 64;
+constexpr std::size_t kKeptCapacity = 1024;
 
 /// Ports whose services answer whatever they get: a reply there starts an endless exchange.
 bool is_reflection_port(std::uint16_t port) noexcept { return port == 0 || port == 7 || port == 19; }
@@ -331,12 +332,14 @@ void Pipeline::deliver(Query& query) noexcept
     const base::Bytes message = query.answer->message();
     base::store_be16(base::MutableBytes{parts_->buffer.get(), kPrefixRoom}, 0,
                      static_cast<std::uint16_t>(message.size()));
+    detach(query);
     query.sink->reply(Reply{query, query.tag, message, ttl, rcode});
     release(query);
 }
 
 void Pipeline::discard(Query& query) noexcept
 {
+    detach(query);
     query.sink->dropped(query.tag);
     release(query);
 }
@@ -368,16 +371,24 @@ Query* Pipeline::take_query() noexcept
     return query;
 }
 
+/// Takes a query off the lists it waits in. Before its door hears: who hears may end the connection, and with it
+/// abandon every query still listed, which must not give this one back a second time.
+void Pipeline::detach(Query& query) noexcept
+{
+    if (!query.suspended_) return;
+    query.suspended_ = false;
+    query.unlink();
+    query.waiting.unlink();
+    stats_.in_flight.sub();
+}
+
 void Pipeline::release(Query& query) noexcept
 {
-    if (query.suspended_) {
-        query.suspended_ = false;
-        query.unlink();
-        query.waiting.unlink();
-        stats_.in_flight.sub();
-    }
+    detach(query);
     query.answer = nullptr;
     if (&query == &parts_->spare) return;
+    // A long request is not what the next one will need: the pool keeps no more than a common one takes.
+    if (query.kept_.capacity() > kKeptCapacity) std::vector<std::uint8_t>{}.swap(query.kept_);
     query.next_free_ = parts_->free;
     parts_->free = &query;
 }

@@ -114,6 +114,7 @@ private:
     struct Parts;
 
     Query* take_query() noexcept;
+    void detach(Query& query) noexcept;
     void release(Query& query) noexcept;
     void begin(Query& query, const Arrival& arrival) noexcept;
     void restart_answer(Query& query) noexcept;

@@ -96,7 +96,7 @@ public:
 private:
     friend class Pipeline;
     friend class Finisher;
-    std::vector<std::uint8_t> kept_; ///< the request of a suspended query; its capacity stays with the pool
+    std::vector<std::uint8_t> kept_; ///< the request of a suspended query; a common capacity stays with the pool
     QueryList* owner_ = nullptr;
     std::size_t stage_ = 0; ///< where the walk stands
     bool suspended_ = false;

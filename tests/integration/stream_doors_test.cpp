@@ -574,6 +574,93 @@ TEST_F(StreamDoors, BusyConnectionsDoNotMakeWay)
     EXPECT_EQ(counter("stream_connections"), 2U);
 }
 
+TEST_F(StreamDoors, BusyConnectionsInFrontDoNotHideIdleOnes)
+{
+    options_.streams.connections = 45;
+    options_.streams.idle_when_full = 10s;
+    add_door(DoorKind::do53);
+    open();
+    std::vector<std::unique_ptr<Client>> clients;
+    for (int i = 0; i < 40; ++i) {
+        clients.push_back(std::make_unique<Client>(address_of(Port::Kind::tcp)));
+        clients.back()->send(framed(query(1, "a.elsewhere.test", wire::RrType::HINFO)));
+    }
+    ASSERT_TRUE(until([&] { return held_.size() == 40; }));
+    for (int i = 0; i < 7; ++i) clients.push_back(std::make_unique<Client>(address_of(Port::Kind::tcp)));
+    EXPECT_TRUE(until([&] { return counter("stream_evicted_total") >= 1; }));
+    EXPECT_LE(counter("stream_refused_full_total"), 1U);
+    EXPECT_EQ(held_.size(), 40U);
+}
+
+TEST_F(StreamDoors, AnswerOfThisWakeUpHasNotStalled)
+{
+    options_.streams.write_stall = 30ms;
+    add_door(DoorKind::do53);
+    open();
+    Client client{address_of(Port::Kind::tcp)};
+    client.send(framed(query(9, "a.elsewhere.test", wire::RrType::HINFO)));
+    ASSERT_TRUE(until([&] { return held_.size() == 1; }));
+    run(50ms);
+    // The answer is there and not sent yet when the connection's own timer comes.
+    auto& waiting = held_.front();
+    held_.pop_front();
+    pipeline_->resume(waiting, pipeline::Step::next, clock_.now());
+    worker_.timers().expire(clock_.now() + 2s);
+    EXPECT_TRUE(until([&] { return client.messages().size() == 1; }));
+    EXPECT_EQ(counter("stream_write_stalls_total"), 0U);
+}
+
+TEST_F(StreamDoors, EachPipelinedRequestHasTimeOfItsOwn)
+{
+    options_.streams.message = 150ms;
+    auto& door = add_door(DoorKind::doh);
+    door.doh.cleartext = true;
+    open();
+    Client client{address_of(Port::Kind::http_cleartext)};
+    const std::string text =
+        "GET /dns-query?dns=AAABAAABAAAAAAAAA3d3dwRnYXRlBHRlc3QAAAEAAQ HTTP/1.1\r\nHost: g\r\n\r\n";
+    const Octets request(text.begin(), text.end());
+    const base::Bytes begin = base::Bytes{request}.first(20);
+    const base::Bytes end = base::Bytes{request}.subspan(20);
+    client.send(begin);
+    for (int i = 0; i < 10; ++i) {
+        run(40ms);
+        // The end of one and the beginning of the next arrive together.
+        Octets both(end.begin(), end.end());
+        both.insert(both.end(), begin.begin(), begin.end());
+        client.send(both);
+        ASSERT_TRUE(client.open()) << i;
+    }
+    EXPECT_EQ(counter("stream_message_timeouts_total"), 0U);
+    EXPECT_TRUE(until([&] { return !client.open(); })) << "the last one stays incomplete";
+}
+
+TEST_F(StreamDoors, ForwardedAddressIsNotBelievedFromAProxysClient)
+{
+    const auto proxy = base::Prefix::parse("127.0.0.0/8").value();
+    auto& door = add_door(DoorKind::doh);
+    door.doh.cleartext = true;
+    door.doh.forwarded_from = {proxy};
+    door.proxy_protocol_from = {proxy};
+    open();
+    // The proxy passes the stream on as it is: what stands in it was written by 10.9.9.9.
+    Client client{address_of(Port::Kind::http_cleartext)};
+    const std::string text = "GET /dns-query?dns=AAABAAABAAAAAAAAA3d3dwRnYXRlBHRlc3QAAAEAAQ HTTP/1.1\r\nHost: g\r\n"
+                             "X-Forwarded-For: 10.1.1.1\r\n\r\n";
+    client.send(join(proxy_header({10, 9, 9, 9}), Octets(text.begin(), text.end())));
+    EXPECT_TRUE(until([&] { return counter("http_answers_total") == 1; }));
+    EXPECT_EQ(counter("http_forwarded_believed_total"), 0U);
+    EXPECT_EQ(counter("http_forwarded_ignored_total"), 1U);
+}
+
+TEST_F(StreamDoors, InheritedSocketMustListen)
+{
+    const net::Descriptor socket{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    const auto adopted = net::adopt_inherited(socket.get(), {});
+    ASSERT_FALSE(adopted);
+    EXPECT_NE(adopted.error().message.find("does not listen"), std::string::npos);
+}
+
 TEST_F(StreamDoors, OneAddressHasItsNumber)
 {
     options_.streams.connections_per_address = 3;

@@ -97,11 +97,14 @@ TEST_F(Http1Test, GivesOthersTheirTurn)
     std::string answers = say(many);
     EXPECT_EQ(count(answers, "HTTP/1.1 200"), 32U);
     EXPECT_TRUE(channel->paused);
-    for (int i = 0; i < 5; ++i) {
+    worker.timers().expire(clock.now());
+    EXPECT_EQ(channel->take_text(), "") << "whatever else is due now comes first";
+    for (int turn = 2; turn <= 4; ++turn) {
+        clock.advance(std::chrono::nanoseconds{1});
         worker.timers().expire(clock.now());
         answers += channel->take_text();
+        EXPECT_EQ(count(answers, "HTTP/1.1 200"), std::min(turn * 32U, 100U)) << "one turn at a time";
     }
-    EXPECT_EQ(count(answers, "HTTP/1.1 200"), 100U);
     EXPECT_FALSE(channel->paused);
 }
 
@@ -328,10 +331,15 @@ TEST_F(Http1Test, BoundsWhatIsPipelined)
 {
     stage->hold = true;
     start();
-    for (int i = 0; i < 10 && !channel->over(); ++i) give(std::string(16'000, 'G'));
     give(get());
-    for (int i = 0; i < 20 && !channel->over(); ++i) give(std::string(16'000, 'G'));
+    EXPECT_TRUE(channel->out.empty()) << "the query waits, and so does all that follows";
+    for (int i = 0; i < 8; ++i) give(std::string(16'000, 'G'));
+    EXPECT_FALSE(channel->over());
+    EXPECT_TRUE(channel->paused);
+    give(std::string(16'000, 'G'));
     EXPECT_TRUE(channel->over());
+    EXPECT_EQ(stats.pipelined_too_much.get(), 1U);
+    EXPECT_EQ(pipeline->stats().in_flight.get(), 0U);
 }
 
 TEST_F(Http1Test, DroppedQueriesEndTheConnection)
@@ -339,6 +347,18 @@ TEST_F(Http1Test, DroppedQueriesEndTheConnection)
     stage->drop = true;
     EXPECT_EQ(say(get()), "");
     EXPECT_TRUE(channel->ended);
+}
+
+TEST_F(Http1Test, EndsWithTheAnswerOfAHeldQuery)
+{
+    stage->hold = true;
+    EXPECT_EQ(say(get("Connection: close\r\n")), "");
+    release_one();
+    EXPECT_EQ(status(channel->take_text()), "HTTP/1.1 200");
+    EXPECT_TRUE(channel->ended);
+    EXPECT_EQ(pipeline->stats().abandoned.get(), 0U) << "given back once";
+    EXPECT_EQ(stats.orphaned.get(), 0U);
+    EXPECT_EQ(pipeline->stats().in_flight.get(), 0U);
 }
 
 TEST_F(Http1Test, BelievesAListedProxy)

@@ -613,6 +613,39 @@ TEST_F(Http2Test, TellsSlowBodies)
     EXPECT_EQ(ask(Http2Client::get(get_path(query))).status(), "200");
 }
 
+TEST_F(Http2Test, ReadsTheRestOfABodyThatHasItsAnswer)
+{
+    start_raw();
+    const Octets wrong = Octets{0x83, 0x87} + literal(":path", "/dns-query") + literal(":authority", "gate.test") +
+                         literal("content-type", "text/plain");
+    const auto resets = [&] {
+        const auto frames = written();
+        return std::count_if(frames.begin(), frames.end(), [](const Frame& its) { return its.type == 3; });
+    };
+    // A client that sends all before it reads: it must find the answer, and no reset behind it.
+    give(frame(1, kEndHeaders, 1, wrong));
+    EXPECT_EQ(stats.status_415.get(), 1U);
+    give(frame(0, 0, 1, Octets(16'000)) + frame(0, kEndStream, 1, Octets(16'000)));
+    EXPECT_EQ(resets(), 0);
+    EXPECT_EQ(session->activity(), Activity::idle) << "the stream is over";
+    // One who sends on and on.
+    give(frame(1, kEndHeaders, 3, wrong));
+    for (int i = 0; i < 4; ++i) give(frame(0, 0, 3, Octets(16'000)));
+    EXPECT_EQ(resets(), 0);
+    give(frame(0, 0, 3, Octets(16'000)));
+    EXPECT_EQ(resets(), 1);
+    EXPECT_EQ(session->activity(), Activity::idle);
+    // One who never ends.
+    give(frame(1, kEndHeaders, 5, wrong));
+    clock.advance(limits.body_time);
+    EXPECT_EQ(resets(), 0);
+    session->tick(clock.now());
+    EXPECT_EQ(resets(), 1);
+    EXPECT_EQ(session->activity(), Activity::idle);
+    EXPECT_EQ(stats.bodies_cut.get(), 2U);
+    EXPECT_FALSE(channel->over());
+}
+
 TEST_F(Http2Test, BoundsUnfinishedBodies)
 {
     start();

@@ -360,6 +360,37 @@ TEST(Pipeline, AClientThatHangsUpTakesItsQueriesOutOfEveryList)
     EXPECT_EQ(gate.door.replies, 0);
 }
 
+/// A door that ends its connection with the answer: "connection: close".
+class ClosingDoor final : public ReplySink {
+public:
+    ClosingDoor(Pipeline& pipeline, QueryList& waiting) : pipeline_(pipeline), waiting_(waiting) {}
+    void reply(const Reply&) noexcept override { pipeline_.abandon(waiting_); }
+    void dropped(std::uint64_t) noexcept override { pipeline_.abandon(waiting_); }
+
+private:
+    Pipeline& pipeline_;
+    QueryList& waiting_;
+};
+
+TEST(Pipeline, ADoorMayAbandonItsQueriesWhileOneIsAnswered)
+{
+    for (const Step how : {Step::next, Step::drop}) {
+        SuspendingGate gate;
+        ClosingDoor door{gate.pipeline, gate.waiting};
+        for (int i = 0; i < 3; ++i)
+            (void)gate.pipeline.receive(
+                {query_for("wait.example."), gate.client, door, 0, gate.waiting, gate.clock.now()});
+        gate.pipeline.resume(gate.holding->held.front(), how, gate.clock.now());
+        EXPECT_TRUE(gate.waiting.empty());
+        EXPECT_EQ(gate.pipeline.stats().in_flight.get(), 0U);
+        EXPECT_EQ(gate.pipeline.stats().abandoned.get(), 2U) << "the one that was answered is not abandoned";
+        // A query given back twice would be handed out twice.
+        for (int i = 0; i < 100; ++i) (void)gate.ask(query_for("wait.example."));
+        EXPECT_EQ(gate.holding->held.size(), 100U);
+        EXPECT_EQ(gate.pipeline.stats().in_flight.get(), 100U);
+    }
+}
+
 TEST(Pipeline, TooManyWaitingQueriesHearSoAtOnce)
 {
     Options options;
