@@ -90,6 +90,7 @@ private:
     void defer(Doh3Stream& stream) noexcept;
     void resume() noexcept;
     void cancel(Doh3Stream& stream) noexcept;
+    void shut(Doh3Stream& stream, std::uint64_t code) noexcept;
     void release(Doh3Stream& stream) noexcept;
     void give_credit(Doh3Stream& stream) noexcept;
     void fail(int error) noexcept;
@@ -267,7 +268,6 @@ int Doh3Application::header_begins(std::int64_t stream_id) noexcept
 {
     if (current_ == nullptr || current_->id != stream_id) return NGHTTP3_ERR_CALLBACK_FAILURE;
     ++stats_.h3_requests;
-    current_->header_begun = true;
     current_->request.begin(context_, from_listed_proxy());
     nghttp3_conn_set_stream_user_data(http_.get(), stream_id, current_);
     return 0;
@@ -286,7 +286,6 @@ int Doh3Application::field(Doh3Stream* stream, std::string_view name, std::strin
 int Doh3Application::header_ends(Doh3Stream* stream, bool fin) noexcept
 {
     if (stream == nullptr) return NGHTTP3_ERR_CALLBACK_FAILURE;
-    stream->header_done = true;
     stream->complete = fin;
     act(*stream, stream->request.header_done(fin));
     return outcome();
@@ -393,6 +392,10 @@ void Doh3Application::respond(Doh3Stream& stream, const DohResponse& response, b
     stream.state = Doh3Stream::State::answered;
     content = content.first(std::min(content.size(), response.body_size));
     const std::size_t cost = content.size() + kHeaderCost;
+    if (!endpoint_.memory.has_room(cost)) {
+        ++stats_.memory_refused;
+        return connection_.fail(NGHTTP3_H3_EXCESSIVE_LOAD);
+    }
     if (!context_.budget->answers.take(cost)) {
         ++context_.stats->answers_over_total_limit;
         return connection_.fail(NGHTTP3_H3_EXCESSIVE_LOAD);
@@ -545,7 +548,7 @@ void Doh3Application::release(Doh3Stream& stream) noexcept
     stream.out.clear();
     if (stream.out.capacity() > kKeptCapacity) std::vector<std::uint8_t>{}.swap(stream.out);
     stream.held = stream.unread = 0;
-    stream.header_begun = stream.header_done = stream.complete = false;
+    stream.complete = false;
     endpoint_.pools().doh3.give_back(&stream);
 }
 
@@ -553,18 +556,31 @@ void Doh3Application::release(Doh3Stream& stream) noexcept
 
 base::Instant Doh3Application::deadline() const noexcept
 {
-    return receiving_.empty() ? base::Instant::max() : receiving_.front().since + context_.limits->body_time;
+    base::Instant due = base::Instant::max();
+    if (!receiving_.empty()) due = receiving_.front().since + context_.limits->body_time;
+    // Room for answers may be lacking because of others, and then no event of this connection says that it is back.
+    if (!deferred_.empty()) due = std::min<base::Instant>(due, deferred_.front().since + context_.limits->stall);
+    return due;
+}
+
+void Doh3Application::shut(Doh3Stream& stream, std::uint64_t code) noexcept
+{
+    cancel(stream);
+    nghttp3_conn_shutdown_stream_read(http_.get(), stream.id);
+    nghttp3_conn_shutdown_stream_write(http_.get(), stream.id);
+    connection_.shut_stream(stream.id, code);
 }
 
 void Doh3Application::expired(base::Instant now) noexcept
 {
     while (!receiving_.empty() && receiving_.front().since + context_.limits->body_time <= now) {
-        Doh3Stream& stream = receiving_.front();
         ++stats_.message_timeouts;
-        cancel(stream);
-        nghttp3_conn_shutdown_stream_read(http_.get(), stream.id);
-        nghttp3_conn_shutdown_stream_write(http_.get(), stream.id);
-        connection_.shut_stream(stream.id, NGHTTP3_H3_REQUEST_INCOMPLETE); // RFC 9114 §4.1
+        shut(receiving_.front(), NGHTTP3_H3_REQUEST_INCOMPLETE); // RFC 9114 §4.1
+    }
+    if (!deferred_.empty() && !connection_.in_early_data()) resume();
+    while (!deferred_.empty() && deferred_.front().since + context_.limits->stall <= now) {
+        ++stats_.deferred_timeouts;
+        shut(deferred_.front(), NGHTTP3_H3_REQUEST_REJECTED); // not processed: may be tried again (§4.1.1)
     }
 }
 

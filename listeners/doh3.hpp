@@ -30,8 +30,6 @@ struct Doh3Stream : boost::intrusive::list_base_hook<boost::intrusive::link_mode
     boost::intrusive::list_member_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> waiting;
     std::int64_t id = -1;
     State state = State::receiving;
-    bool header_begun = false;
-    bool header_done = false;
     bool complete = false; ///< the request's end has come
     base::Instant since;
     std::size_t unread = 0; ///< octets of the body not given back as credit yet

@@ -73,6 +73,7 @@ private:
     void ask(DoqStream& stream, base::Bytes message) noexcept;
     void resume() noexcept;
     void cancel(DoqStream& stream) noexcept;
+    void shut(DoqStream& stream) noexcept;
     void release(DoqStream& stream) noexcept;
     [[nodiscard]] static bool has_keepalive(base::Bytes message) noexcept;
 
@@ -190,6 +191,11 @@ void DoqApplication::reply(const pipeline::Reply& reply) noexcept
 {
     auto& stream = *reinterpret_cast<DoqStream*>(static_cast<std::uintptr_t>(reply.tag));
     if (stream.state != DoqStream::State::asked) return;
+    // Many answers that waited long may come at once.
+    if (!endpoint_.memory.has_room(reply.framed().size())) {
+        ++stats_.memory_refused;
+        return connection_.fail(doq_error::EXCESSIVE_LOAD);
+    }
     ++stats_.doq_replies;
     stream.out.assign(reply.framed().begin(), reply.framed().end());
     stream.sent = 0;
@@ -318,16 +324,29 @@ void DoqApplication::unblocked(std::int64_t, void* user) noexcept
 
 base::Instant DoqApplication::deadline() const noexcept
 {
-    return receiving_.empty() ? base::Instant::max() : receiving_.front().since + endpoint_.options.quic.message;
+    base::Instant due = base::Instant::max();
+    if (!receiving_.empty()) due = receiving_.front().since + endpoint_.options.quic.message;
+    // Room for answers may be lacking because of others, and then no event of this connection says that it is back.
+    if (!deferred_.empty()) due = std::min<base::Instant>(due, deferred_.front().since + endpoint_.options.http.stall);
+    return due;
+}
+
+void DoqApplication::shut(DoqStream& stream) noexcept
+{
+    cancel(stream);
+    connection_.shut_stream(stream.id, doq_error::EXCESSIVE_LOAD);
 }
 
 void DoqApplication::expired(base::Instant now) noexcept
 {
     while (!receiving_.empty() && receiving_.front().since + endpoint_.options.quic.message <= now) {
-        DoqStream& stream = receiving_.front();
         ++stats_.message_timeouts;
-        cancel(stream);
-        connection_.shut_stream(stream.id, doq_error::EXCESSIVE_LOAD);
+        shut(receiving_.front());
+    }
+    if (!deferred_.empty() && !connection_.in_early_data()) resume();
+    while (!deferred_.empty() && deferred_.front().since + endpoint_.options.http.stall <= now) {
+        ++stats_.deferred_timeouts;
+        shut(deferred_.front());
     }
 }
 

@@ -14,6 +14,9 @@ namespace {
 
 // What a GnuTLS session costs beside what the QUIC library allocates; measured, and given back with it.
 constexpr std::size_t kSessionCost = 20'480;
+// What a connection costs beside what the QUIC library allocates: itself, what speaks on it, its places in tables, and
+// the cipher contexts of its keys (GnuTLS; measured).
+constexpr std::size_t kOwnCost = sizeof(Connection) + 1'024 + 4'096;
 // One query of 65,535 octets with its length, or a request with its header: all that a stream may ever carry.
 constexpr std::uint64_t kStreamWindow = 98'304;
 // Control and the two QPACK streams of HTTP/3, and one of a kind we do not know (RFC 9114 §6.2).
@@ -145,6 +148,12 @@ struct ConnectionCallbacks {
         self(user).forget_id(*cid);
         return 0;
     }
+    static int path_validated(ngtcp2_conn*, std::uint32_t, const ngtcp2_path* path, const ngtcp2_path*,
+                              ngtcp2_path_validation_result outcome, void* user) noexcept
+    {
+        if (outcome == NGTCP2_PATH_VALIDATION_RESULT_SUCCESS) self(user).path_proven(*path);
+        return 0;
+    }
     static int path_challenge(ngtcp2_conn*, std::uint8_t* data, void* user) noexcept
     {
         self(user).endpoint_.worker.random().fill({data, NGTCP2_PATH_CHALLENGE_DATALEN});
@@ -176,6 +185,7 @@ struct ConnectionCallbacks {
             table.delete_crypto_aead_ctx = ngtcp2_crypto_delete_crypto_aead_ctx_cb;
             table.delete_crypto_cipher_ctx = ngtcp2_crypto_delete_crypto_cipher_ctx_cb;
             table.get_path_challenge_data = path_challenge;
+            table.path_validation = path_validated;
             table.version_negotiation = ngtcp2_crypto_version_negotiation_cb;
             table.recv_tx_key = tx_key;
             return table;
@@ -224,6 +234,9 @@ ngtcp2_transport_params parameters_for(EndpointCore& endpoint, const Connection:
     params.initial_max_streams_bidi = limits.streams;
     params.initial_max_streams_uni = kUnidirectionalStreams;
     params.max_idle_timeout = to_duration(limits.idle);
+    // Floods of frames that demand an answer are bounded by the library: it keeps the last four PATH_CHALLENGE, and
+    // eight IDs of ours at most, with those retired a moment ago; more active IDs of the client's than this, or 16
+    // retirements that he does not confirm, end the connection, as 64 KiB of CRYPTO out of order do.
     params.active_connection_id_limit = 4;
     params.grease_quic_bit = 1;
     const ResetToken token = endpoint.tokens.reset_token(scid);
@@ -247,6 +260,7 @@ Connection::Connection(EndpointCore& endpoint, const Origin& origin, base::Insta
       last_progress_(now),
       validated_(origin.validated)
 {
+    endpoint.memory.charge(kOwnCost);
     const ConnectionId scid = endpoint.new_id();
     ids_ = {to_id(origin.header.dcid), scid};
     const Path path{origin.local, origin.peer};
@@ -266,6 +280,7 @@ Connection::~Connection()
 {
     application_.reset(); // before the library's streams, which it points to
     release_session();
+    endpoint_.memory.discharge(kOwnCost);
 }
 
 bool Connection::make_session() noexcept
@@ -295,6 +310,7 @@ bool Connection::make_session() noexcept
 
 void Connection::release_session() noexcept
 {
+    if (conn_ != nullptr) ngtcp2_conn_set_tls_native_handle(conn_.get(), nullptr);
     session_.reset();
     endpoint_.memory.discharge(session_charge_);
     session_charge_ = 0;
@@ -372,10 +388,17 @@ void Connection::read(base::Bytes packet, const base::Endpoint& peer, const base
 void Connection::follow_path() noexcept
 {
     const ngtcp2_path* const path = ngtcp2_conn_get_path(conn_.get());
-    const auto peer = base::Endpoint::from_sockaddr(path->remote.addr);
-    if (peer != client_.peer) ++endpoint_.stats.migrations;
-    client_.peer = peer;
     client_.local = base::Endpoint::from_sockaddr(path->local.addr);
+    const auto peer = base::Endpoint::from_sockaddr(path->remote.addr);
+    if (peer == client_.peer) return;
+    // Access lists and rate limits believe another address when it has answered a challenge (RFC 9000 §8.2): a forged
+    // one gets no answer, but the connection comes back from it, and would take the answer along. A port may change.
+    if (peer.address != client_.peer.address) {
+        if (peer.address != proven_ && peer.address != before_) return;
+        before_ = client_.peer.address;
+    }
+    ++endpoint_.stats.migrations;
+    client_.peer = peer;
 }
 
 int Connection::handshake_completed() noexcept

@@ -132,6 +132,10 @@ private:
     [[nodiscard]] bool make_application() noexcept;
     // callbacks of the library
     int handshake_completed() noexcept;
+    void path_proven(const ngtcp2_path& path) noexcept
+    {
+        proven_ = base::Endpoint::from_sockaddr(path.remote.addr).address;
+    }
     int keys_installed(ngtcp2_encryption_level level) noexcept;
     int new_connection_id(ngtcp2_cid& cid, std::uint8_t* token, std::size_t size) noexcept;
     void forget_id(const ngtcp2_cid& cid) noexcept;
@@ -149,6 +153,8 @@ private:
     std::optional<CloseReason> ending_;
     TokenBucket resets_;
     base::IpAddress counted_address_;
+    base::IpAddress proven_; ///< the address that answered a challenge last
+    base::IpAddress before_; ///< the one before, which needs no new challenge
     base::Instant now_;
     base::Instant last_heard_;
     base::Instant last_progress_;

@@ -2,7 +2,14 @@
 
 #include "listeners/quic/endpoint_core.hpp"
 
+#include <algorithm>
+
 namespace sallyport::listeners::quic {
+
+MemoryShare memory_share(const Options& options) noexcept
+{
+    return {.limit = std::max<std::uint64_t>(options.quic.memory / std::max(1U, options.workers), 1U << 20U)};
+}
 
 QuicEndpoint::QuicEndpoint(const Setup& setup) : core_(std::make_unique<EndpointCore>(setup)) {}
 

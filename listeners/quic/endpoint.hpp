@@ -27,6 +27,15 @@ protected:
     ~PacketSender() = default;
 };
 
+/// The octets that one worker's QUIC ports may hold together, and do hold. Belongs to the worker.
+struct MemoryShare {
+    std::uint64_t limit;
+    std::uint64_t used = 0;
+};
+
+/// A worker's share of `QuicLimits::memory`; its ports use it as they need, whichever the clients prefer.
+[[nodiscard]] MemoryShare memory_share(const Options& options) noexcept;
+
 class EndpointCore;
 
 /// One QUIC port of one worker: DoQ (RFC 9250) and DoH/3 (RFC 9114), told apart by ALPN.
@@ -49,6 +58,8 @@ public:
         DohContext* doh = nullptr;      ///< request rules and counters of DoH; null where the port has no DoH/3
         unsigned quic_ports = 1;        ///< ports that share this worker's QUIC limits
         PacketSender* sender = nullptr; ///< null: the socket
+        /// Of the worker, for all its QUIC ports; null: the port has the worker's share for itself.
+        std::shared_ptr<MemoryShare> memory = nullptr;
     };
 
     explicit QuicEndpoint(const Setup& setup);

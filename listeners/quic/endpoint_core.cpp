@@ -16,6 +16,7 @@ constexpr std::size_t kSendSlots = 64;
 constexpr std::size_t kSendBytes = 256U << 10U;
 constexpr unsigned kBatchesAtOnce = 4;
 constexpr std::size_t kMinInitial = 1'200; // RFC 9000 §14.1
+constexpr std::size_t kMinFirstId = 8;     // RFC 9000 §7.2
 // A stateless reset must look like a packet and be smaller than what it answers (RFC 9000 §10.3).
 constexpr std::size_t kMinResetAnswered = 43;
 constexpr std::size_t kResetSize = 41;
@@ -76,11 +77,8 @@ EndpointCore::EndpointCore(const QuicEndpoint::Setup& setup)
       secrets(setup.secrets),
       doh(setup.doh),
       alpn{.protocols = protocols_of(setup.port), .none_offered_is_fine = false},
-      memory(std::max<std::uint64_t>(setup.options.quic.memory / std::max(1U, setup.options.workers) /
-                                         std::max(1U, setup.quic_ports),
-                                     1U << 20U),
-             stats),
-      tokens(setup.secrets, setup.options.quic.retry_token),
+      memory(setup.memory ? setup.memory : std::make_shared<MemoryShare>(memory_share(setup.options)), stats),
+      tokens(setup.secrets, setup.options.quic.retry_token, setup.port_index),
       early_data(setup.port.doq != nullptr && setup.port.doq->early_data),
       identities_(setup.identities),
       router_(setup.router),
@@ -248,9 +246,15 @@ void EndpointCore::accept(const ngtcp2_pkt_hd& header, const Packet& packet, bas
                : stats.tokens_invalid);
     if (verdict.kind == TokenVerdict::Kind::bad_retry) return refuse(header, packet, NGTCP2_INVALID_TOKEN);
     const bool validated = verdict.kind != TokenVerdict::Kind::none;
-    const bool wants_retry = options.quic.always_retry
-                                 ? verdict.kind != TokenVerdict::Kind::retry && !validated
-                                 : !validated && handshaking_ >= share(options.quic.handshakes_before_retry);
+    // Forged first packets may fill half of an address's places, so that its owner finds room.
+    const bool wants_retry =
+        !validated && (options.quic.always_retry || handshaking_ >= share(options.quic.handshakes_before_retry) ||
+                       addresses_.count(packet.peer.address) > share(options.quic.connections_per_address) / 2);
+    // All but the ID that our own Retry gave have eight octets or more (RFC 9000 §7.2).
+    if (verdict.kind != TokenVerdict::Kind::retry && dcid.octets().size() < kMinFirstId) {
+        ++stats.unreadable;
+        return;
+    }
     if (wants_retry) return send_retry(header, packet, now);
     if (!admit(header, packet, now)) return;
     Connection::Origin origin{.header = header,
@@ -300,8 +304,9 @@ void EndpointCore::begin(Connection::Origin& origin, const Packet& packet, base:
     Connection& connection = *made;
     if (connection.made()) connection.read(packet.data, packet.peer, packet.local, packet.ecn, now);
     if (!connection.made() || connection.ending()) {
-        // Nothing of it was ever registered: it is not written to, timed out or looked up again.
+        // It is not written to, timed out or looked up again.
         ++stats.first_packet_failures;
+        for (const ConnectionId& id : connection.ids()) remove_id(id, connection);
         if (connection.made()) first_packet_failed(connection, origin.header, packet);
         return;
     }
@@ -456,6 +461,7 @@ void EndpointCore::make_remnant(Connection& connection, base::Bytes close_packet
     auto made = std::make_unique<Remnant>(*this);
     made->ids = connection.ids();
     made->close_packet.assign(close_packet.begin(), close_packet.end());
+    memory.charge(made->cost());
     for (const ConnectionId& id : made->ids) map_.move(id, connection, *made);
     worker.arm(made->timer, now + connection.closing_time());
     remnants_.push_back(*made.release());
@@ -478,6 +484,7 @@ void EndpointCore::remove(Remnant& remnant) noexcept
     for (const ConnectionId& id : remnant.ids) map_.remove(id, remnant);
     stats.connection_ids.set(map_.size());
     stats.remnants.set(--remnant_count_);
+    memory.discharge(remnant.cost());
     delete &remnant;
 }
 

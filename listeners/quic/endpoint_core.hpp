@@ -10,9 +10,6 @@
 #include <array>
 #include <optional>
 
-namespace sallyport::listeners {
-} // namespace sallyport::listeners
-
 namespace sallyport::listeners::quic {
 
 /// What is left of a connection that ended: its IDs, and the packet that says so again (RFC 9000 §10.2).
@@ -23,6 +20,11 @@ public:
     explicit Remnant(EndpointCore& endpoint) noexcept;
 
     void expired(base::Instant now) noexcept;
+    /// Octets held; does not change once it is made.
+    [[nodiscard]] std::size_t cost() const noexcept
+    {
+        return sizeof *this + ids.capacity() * sizeof(ConnectionId) + close_packet.capacity();
+    }
 
     EndpointCore& endpoint;
     std::vector<ConnectionId> ids;

@@ -6,9 +6,9 @@
 
 namespace sallyport::listeners::quic {
 
-MemoryBudget::MemoryBudget(std::uint64_t limit, QuicStats& stats) noexcept
+MemoryBudget::MemoryBudget(std::shared_ptr<MemoryShare> share, QuicStats& stats) noexcept
     : stats_(stats),
-      limit_(limit),
+      share_(std::move(share)),
       quic_{this, allocate, release, allocate_zeroed, reallocate},
       http_{this, allocate, release, allocate_zeroed, reallocate}
 {

@@ -19,7 +19,8 @@ struct QuicStats {
     base::Counter remnants, remnants_dropped, close_packets_repeated, connection_ids, call_order_breaches;
     base::Counter memory, memory_refused;
     // streams
-    base::Counter streams, stream_resets, reset_budget_spent, message_timeouts, answer_stalls, answers_deferred;
+    base::Counter streams, stream_resets, reset_budget_spent, message_timeouts, answer_stalls, answers_deferred,
+        deferred_timeouts;
     // DoQ
     base::Counter doq_queries, doq_replies, doq_protocol_errors, doq_nonzero_ids, doq_keepalive_options, doq_malformed,
         doq_trailing_data, doq_truncated, doq_unidirectional, doq_dropped;
@@ -84,6 +85,8 @@ struct QuicStats {
         visit("quic_message_timeouts_total", "Queries not complete in time", message_timeouts);
         visit("quic_answer_stalls_total", "Connections closed because answers were not read", answer_stalls);
         visit("quic_answers_deferred_total", "Queries that waited until earlier answers were read", answers_deferred);
+        visit("quic_deferred_timeouts_total", "Queries that waited in vain until earlier answers were read",
+              deferred_timeouts);
         visit("doq_queries_total", "Queries over DoQ", doq_queries);
         visit("doq_replies_total", "Replies over DoQ", doq_replies);
         visit("doq_protocol_errors_total", "Connections closed with DOQ_PROTOCOL_ERROR", doq_protocol_errors);

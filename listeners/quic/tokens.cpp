@@ -2,6 +2,8 @@
 
 #include "listeners/quic/quic_handle.hpp"
 
+#include <algorithm>
+
 namespace sallyport::listeners::quic {
 namespace {
 
@@ -26,6 +28,14 @@ ngtcp2_cid to_cid(const ConnectionId& id) noexcept
 }
 
 } // namespace
+
+Tokens::Tokens(const SharedSecrets& secrets, base::Duration retry_life, std::size_t port_index) noexcept
+    : secrets_(&secrets), retry_life_(retry_life)
+{
+    const auto end = std::copy(secrets.quic_resets.begin(), secrets.quic_resets.end(), reset_secret_.begin());
+    for (std::size_t i = 0; i < 8; ++i)
+        end[static_cast<std::ptrdiff_t>(i)] = static_cast<std::uint8_t>(std::uint64_t{port_index} >> (8 * i));
+}
 
 Token Tokens::make_retry(std::uint32_t version, const base::Endpoint& peer, const ConnectionId& retry_scid,
                          const ConnectionId& original, base::Instant now) const noexcept
@@ -81,8 +91,8 @@ ResetToken Tokens::reset_token(const ConnectionId& id) const noexcept
     ResetToken token{};
     const ngtcp2_cid cid = to_cid(id);
     // Fails only where the hash is unknown to the library, which start-up would have shown.
-    if (ngtcp2_crypto_generate_stateless_reset_token(token.data(), secrets_->quic_resets.data(),
-                                                     secrets_->quic_resets.size(), &cid) != 0)
+    if (ngtcp2_crypto_generate_stateless_reset_token(token.data(), reset_secret_.data(), reset_secret_.size(), &cid) !=
+        0)
         token.fill(0);
     return token;
 }

@@ -38,10 +38,9 @@ public:
     /// A client may come back with a NEW_TOKEN token this long.
     static constexpr std::chrono::hours kNewTokenLife{12};
 
-    Tokens(const SharedSecrets& secrets, base::Duration retry_life) noexcept
-        : secrets_(&secrets), retry_life_(retry_life)
-    {
-    }
+    /// `port_index` goes into the reset tokens: a port must not tell the token of another port's connection (the
+    /// oracle of RFC 9000 §21.11).
+    Tokens(const SharedSecrets& secrets, base::Duration retry_life, std::size_t port_index = 0) noexcept;
 
     [[nodiscard]] Token make_retry(std::uint32_t version, const base::Endpoint& peer, const ConnectionId& retry_scid,
                                    const ConnectionId& original, base::Instant now) const noexcept;
@@ -54,6 +53,7 @@ public:
 private:
     const SharedSecrets* secrets_;
     base::Duration retry_life_;
+    std::array<std::uint8_t, 40> reset_secret_{}; ///< the shared one and the port
 };
 
 } // namespace sallyport::listeners::quic

@@ -160,6 +160,15 @@ public:
         closed = code;
         return out;
     }
+    /// Goes on from another address of the client's own; false where the library has no ID or path for it now.
+    bool move(const base::Endpoint& to)
+    {
+        const listeners::quic::Path path{to, server_};
+        if (ngtcp2_conn_initiate_immediate_migration(conn_.get(), path.get(), listeners::quic::to_timestamp(now_)) != 0)
+            return false;
+        local_ = to;
+        return true;
+    }
     [[nodiscard]] bool handshaken() const { return handshaken_; }
     [[nodiscard]] bool resumed() const { return resumed_; }
     [[nodiscard]] bool early_accepted() const { return ngtcp2_conn_get_tls_early_data_rejected(conn_.get()) == 0; }

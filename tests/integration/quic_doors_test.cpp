@@ -56,6 +56,7 @@ class Answers final : public pipeline::Stage {
 public:
     pipeline::Step handle(pipeline::Query& query) noexcept override
     {
+        peers.push_back(query.client.peer);
         if (query.qtype == wire::RrType::AAAA) return pipeline::Step::suspended;
         if (query.qtype == wire::RrType::MX) return pipeline::Step::drop;
         Octets rdata{192, 0, 2, 1};
@@ -70,6 +71,8 @@ public:
                                        wire::Ttl{300}, rdata);
         return pipeline::Step::answered;
     }
+
+    std::vector<base::Endpoint> peers; ///< who asked
 };
 
 /// Certificates are made once for all tests of the file.
@@ -120,7 +123,9 @@ public:
         Node(unsigned index, Gate& gate)
             : worker(index, gate.clock), pipeline(gate.pipeline_options, gate.clock, worker.random())
         {
-            pipeline.append_stage(std::make_unique<Answers>());
+            auto stage = std::make_unique<Answers>();
+            answers = stage.get();
+            pipeline.append_stage(std::move(stage));
             context = {&gate.doh.doh, &gate.options.http, &http_stats, &gate.budget, {}};
             make(gate);
         }
@@ -141,6 +146,7 @@ public:
         }
         net::Worker worker;
         pipeline::Pipeline pipeline;
+        Answers* answers = nullptr;
         listeners::HttpStats http_stats;
         listeners::DohContext context;
         Sender sender;
@@ -559,6 +565,44 @@ TEST_F(QuicDoors, AClientWhosePortChangedGoesOn)
     EXPECT_EQ(gate.stats().migrations.get(), 1U);
 }
 
+TEST_F(QuicDoors, AForgedAddressIsNotBelievedUntilItAnswers)
+{
+    gate.start();
+    auto user = connected();
+    const std::string own = "127.0.0.1:40000";
+    user->self = endpoint("10.9.9.9:53");
+    for (int i = 0; i < 4; ++i) {
+        ASSERT_TRUE(user->open(framed(query("www"))));
+        user->tick(gate.clock.now());
+        for (const Octets& packet : user->outbox) gate.deliver(packet, user->self);
+        user->outbox.clear();
+        gate.wake();
+        gate.nodes[0]->sender.out.clear(); // nobody is there to get it
+        gate.clock.advance(1ms);
+    }
+    ASSERT_EQ(gate.nodes[0]->answers->peers.size(), 4U);
+    for (const base::Endpoint& peer : gate.nodes[0]->answers->peers) EXPECT_EQ(peer, endpoint(own));
+    EXPECT_EQ(gate.stats().migrations.get(), 0U);
+}
+
+TEST_F(QuicDoors, AnAddressThatAnswersIsBelieved)
+{
+    gate.start();
+    auto user = connected();
+    for (const char* address : {"127.0.0.9:40000", "127.0.0.10:4", "127.0.0.9:40000"}) {
+        user->self = endpoint(address);
+        // The way back needs a connection ID that the client has to give first.
+        for (int i = 0; i < 20; ++i) {
+            ASSERT_TRUE(user->open(framed(query("www"))));
+            gate.exchange({user.get()});
+            if (gate.nodes[0]->answers->peers.back() == endpoint(address)) break;
+            gate.clock.advance(100ms);
+        }
+        EXPECT_EQ(gate.nodes[0]->answers->peers.back(), endpoint(address));
+    }
+    EXPECT_EQ(gate.stats().migrations.get(), 3U);
+}
+
 TEST_F(QuicDoors, PacketsAtTheWrongWorkerReachTheirConnection)
 {
     gate.options.workers = 2;
@@ -714,6 +758,100 @@ TEST_F(QuicDoors, ConnectionsAreLimitedInAllAndPerAddress)
     EXPECT_TRUE(users.back()->handshaken());
     EXPECT_EQ(gate.stats().evicted.get(), 1U);
     EXPECT_EQ(gate.quic().connections(), 6U);
+}
+
+TEST_F(QuicDoors, ForgedFirstPacketsLeaveRoomForTheOwnerOfTheAddress)
+{
+    gate.options.quic.connections_per_address = 10;
+    gate.start();
+    for (int i = 0; i < 50; ++i) {
+        auto forged = client({}, "127.0.0.1:3" + std::to_string(1000 + i));
+        forged->tick(gate.clock.now());
+        for (const Octets& packet : forged->outbox) gate.deliver(packet, forged->self);
+        gate.wake();
+    }
+    EXPECT_LT(gate.quic().connections(), 10U);
+    auto user = connected();
+    EXPECT_TRUE(user->got_retry);
+}
+
+TEST_F(QuicDoors, AFirstPacketWithAShortIdIsNothing)
+{
+    gate.start();
+    Octets packet{0xC3, 0, 0, 0, 1, 4, 1, 2, 3, 4, 8, 1, 2, 3, 4, 5, 6, 7, 8, 3, 0x36, 1, 1, 0x44, 0xB0};
+    packet.resize(1'250);
+    gate.deliver(packet, endpoint("127.0.0.1:7"));
+    gate.wake();
+    EXPECT_EQ(gate.quic().connections(), 0U);
+    EXPECT_EQ(gate.stats().first_packet_failures.get(), 0U);
+    EXPECT_TRUE(gate.nodes[0]->sender.out.empty());
+}
+
+TEST_F(QuicDoors, ClosedConnectionsGiveTheirMemoryBackAtOnce)
+{
+    gate.start();
+    std::size_t most = 0;
+    for (int turn = 0; turn < 3; ++turn) {
+        std::vector<std::unique_ptr<QuicClient>> users;
+        for (int i = 0; i < 40; ++i) {
+            users.push_back(client({}, "127.0.0.1:4" + std::to_string(1000 + i)));
+            gate.exchange({users.back().get()}, 0, 12);
+            ASSERT_TRUE(users.back()->open(framed(query("www"))));
+            gate.exchange({users.back().get()}, 0, 12);
+        }
+        EXPECT_EQ(gate.quic().connections(), 40U);
+        most = std::max<std::size_t>(most, gate.stats().memory.get());
+        for (auto& user : users) gate.deliver(user->close(0), user->self);
+        gate.wake();
+        EXPECT_EQ(gate.quic().connections(), 0U);
+        EXPECT_LT(gate.stats().memory.get(), 40U * 1'024U); // what is left of them
+    }
+    RecordProperty("octets_a_connection", std::to_string(most / 40));
+    EXPECT_LT(most, 40U * 36'000U);
+    gate.clock.advance(11s);
+    gate.wake();
+    EXPECT_EQ(gate.stats().memory.get(), 0U);
+    EXPECT_EQ(gate.stats().connection_ids.get(), 0U);
+}
+
+TEST_F(QuicDoors, AQueryThatWaitsForRoomInVainIsShut)
+{
+    gate.options.http.answers_per_connection = 0; // there never is room
+    gate.start();
+    auto user = connected();
+    const auto id = user->open(framed(query("www")));
+    gate.exchange({user.get()});
+    EXPECT_EQ(gate.stats().answers_deferred.get(), 1U);
+    gate.clock.advance(11s);
+    gate.exchange({user.get()});
+    EXPECT_EQ(user->streams[*id].reset_code, 4U); // DOQ_EXCESSIVE_LOAD
+    EXPECT_EQ(gate.stats().deferred_timeouts.get(), 1U);
+    EXPECT_EQ(gate.stats().streams.get(), 0U);
+}
+
+TEST_F(QuicDoors, FloodsOfChallengesAndIdsAreBounded)
+{
+    gate.start();
+    auto user = connected();
+    const std::size_t before = gate.stats().memory.get();
+    // A client that moves all the time: each path costs a PATH_CHALLENGE, a NEW_CONNECTION_ID and a
+    // RETIRE_CONNECTION_ID on both sides.
+    int moves = 0;
+    for (int i = 0; i < 1'000 && user->error == 0; ++i) {
+        const base::Endpoint next = endpoint("127.0.0.1:" + std::to_string(10'000 + i));
+        if (user->move(next)) {
+            user->self = next;
+            ++moves;
+        } else {
+            gate.clock.advance(20ms); // it has no connection ID left: those retired go after a while
+        }
+        gate.exchange({user.get()}, 0, 12);
+        ASSERT_LE(gate.stats().connection_ids.get(), 12U);
+        ASSERT_LE(gate.stats().memory.get(), before + 64'000U);
+    }
+    EXPECT_GT(moves, 500);
+    EXPECT_LE(gate.quic().connections(), 1U);
+    EXPECT_EQ(gate.stats().call_order_breaches.get(), 0U);
 }
 
 TEST_F(QuicDoors, NewcomersAreRefusedAtTheMemoryBudget)

@@ -133,6 +133,15 @@ TEST(QuicTokens, ResetTokensFollowTheIdAndTheSecret)
     EXPECT_NE(tokens.reset_token(a), (Tokens{others, 10s}.reset_token(a)));
 }
 
+TEST(QuicTokens, AResetTokenIsOfOnePort)
+{
+    // Else a packet to another port, with an ID seen on the way, would be answered with the token that ends the
+    // connection it was seen on (RFC 9000 §21.11).
+    const SharedSecrets secrets = some_secrets(1);
+    const auto id = id_of({1, 2, 3, 4, 5, 6, 7, 8});
+    EXPECT_NE((Tokens{secrets, 10s, 0}.reset_token(id)), (Tokens{secrets, 10s, 1}.reset_token(id)));
+}
+
 TEST(QuicAddressCounts, CountsNetworks)
 {
     AddressCounts counts;
@@ -157,7 +166,8 @@ TEST(QuicAddressCounts, CountsNetworks)
 TEST(QuicMemory, CountsAndRefusesAtTheLimit)
 {
     QuicStats stats;
-    MemoryBudget budget{10'000, stats};
+    const auto share = std::make_shared<MemoryShare>(MemoryShare{.limit = 10'000});
+    MemoryBudget budget{share, stats};
     const ngtcp2_mem& memory = *budget.for_quic();
     void* const block = memory.malloc(4'000, memory.user_data);
     ASSERT_NE(block, nullptr);
@@ -171,6 +181,24 @@ TEST(QuicMemory, CountsAndRefusesAtTheLimit)
     EXPECT_FALSE(budget.has_room_for_connection());
     memory.free(larger, memory.user_data);
     EXPECT_EQ(budget.used(), 0U);
+}
+
+TEST(QuicMemory, PortsOfAWorkerShareOneBudget)
+{
+    QuicStats stats;
+    QuicStats other_stats;
+    const auto share = std::make_shared<MemoryShare>(MemoryShare{.limit = 10'000});
+    MemoryBudget budget{share, stats};
+    MemoryBudget other{share, other_stats};
+    budget.charge(6'000);
+    EXPECT_TRUE(other.has_room(4'000));
+    EXPECT_FALSE(other.has_room(4'001));
+    other.charge(3'000);
+    EXPECT_FALSE(budget.has_room_for_connection());
+    EXPECT_EQ(stats.memory.get(), 6'000U);
+    EXPECT_EQ(other_stats.memory.get(), 3'000U);
+    budget.discharge(6'000);
+    EXPECT_TRUE(other.has_room(7'000));
 }
 
 TEST(QuicObjectPool, GivesTheSameObjectAgain)
