@@ -22,7 +22,8 @@ std::string typed_program()
     std::error_code error;
     const fs::path self = fs::read_symlink("/proc/self/exe", error);
     if (error) return "sallyport";
-    std::istringstream folders{std::getenv("PATH") != nullptr ? std::getenv("PATH") : ""};
+    const char* const path = std::getenv("PATH");
+    std::istringstream folders{path != nullptr ? std::string{path} : std::string{}};
     for (std::string folder; std::getline(folders, folder, ':');)
         if (fs::path(folder) == self.parent_path()) return self.filename().string();
     const fs::path near = self.lexically_relative(fs::current_path(error));

@@ -108,6 +108,14 @@ std::uint64_t EndpointCore::share(std::uint64_t total) const noexcept
     return std::max<std::uint64_t>(1, (total + parts - 1) / parts);
 }
 
+std::uint64_t EndpointCore::per_address() const noexcept
+{
+    // The kernel does not spread a client's connections evenly over the workers: twice the even share, as for streams.
+    const std::uint64_t limit = std::max(1U, options.quic.connections_per_address);
+    const std::uint64_t workers = std::max(1U, options.workers);
+    return std::min(limit, 2 * ((limit + workers - 1) / workers));
+}
+
 base::Result<void> EndpointCore::start()
 {
     if (fd_ < 0) return {};
@@ -249,7 +257,7 @@ void EndpointCore::accept(const ngtcp2_pkt_hd& header, const Packet& packet, bas
     // Forged first packets may fill half of an address's places, so that its owner finds room.
     const bool wants_retry =
         !validated && (options.quic.always_retry || handshaking_ >= share(options.quic.handshakes_before_retry) ||
-                       addresses_.count(packet.peer.address) > share(options.quic.connections_per_address) / 2);
+                       addresses_.count(packet.peer.address) > per_address() / 2);
     // All but the ID that our own Retry gave have eight octets or more (RFC 9000 §7.2).
     if (verdict.kind != TokenVerdict::Kind::retry && dcid.octets().size() < kMinFirstId) {
         ++stats.unreadable;
@@ -271,7 +279,7 @@ bool EndpointCore::admit(const ngtcp2_pkt_hd& header, const Packet& packet, base
 {
     if (draining_) {
         ++stats.refused_draining;
-    } else if (addresses_.count(packet.peer.address) >= share(options.quic.connections_per_address)) {
+    } else if (addresses_.count(packet.peer.address) >= per_address()) {
         ++stats.refused_per_address;
     } else if (connection_count_ >= share(options.quic.connections) && !make_room(now)) {
         ++stats.refused_connections;

@@ -101,6 +101,8 @@ public:
     [[nodiscard]] std::size_t connections() const noexcept { return connection_count_; }
     /// `total` of the gateway, as this worker and port may use it.
     [[nodiscard]] std::uint64_t share(std::uint64_t total) const noexcept;
+    /// Connections one address may have at this worker and port.
+    [[nodiscard]] std::uint64_t per_address() const noexcept;
 
     // Stream objects wait here for their next use.
     struct Pools;
