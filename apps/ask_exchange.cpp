@@ -53,7 +53,7 @@ void AskExchange::send_again(base::Instant now)
 {
     progress_at_ = now;
     std::vector<std::size_t> again;
-    again.reserve(again.size() + waiting_.size());
+    again.reserve(waiting_.size());
     for (const auto& [tag, index] : waiting_) again.push_back(index);
     if (again.empty()) { // nothing could be sent at all
         for (; next_ < items_->size(); ++next_, ++finished_) (*items_)[next_].failure = "no answer in time";
