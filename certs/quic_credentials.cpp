@@ -205,6 +205,7 @@ namespace {
 int set_alpn(gnutls_session_t session, const AlpnPolicy& policy)
 {
     std::vector<gnutls_datum_t> protocols;
+    protocols.reserve(policy.protocols.size());
     for (const std::string& protocol : policy.protocols) protocols.push_back(datum(base::as_bytes(protocol)));
     return gnutls_alpn_set_protocols(session, protocols.data(), static_cast<unsigned>(protocols.size()),
                                      GNUTLS_ALPN_SERVER_PRECEDENCE);

@@ -135,10 +135,10 @@ namespace {
 /// Keys of our own: made from the system's randomness, never on disk.
 class OwnKeys final : public TicketKeys {
 public:
-    OwnKeys(std::chrono::seconds rotate_every, TicketKey first, base::Instant now)
+    OwnKeys(std::chrono::seconds rotate_every, const TicketKey& first, base::Instant now)
         : TicketKeys{rotate_every}, made_{now}
     {
-        publish({std::move(first)});
+        publish({first});
     }
 
     base::Result<void> tick(base::Instant now) override

@@ -76,7 +76,7 @@ std::string_view path_of(std::string_view target) noexcept
 {
     if (target.starts_with('/')) return target;
     const std::size_t scheme = target.find("://");
-    if (scheme == std::string_view::npos || scheme > 5) return target;
+    if (scheme > 5) return target; // none, or not that of a request
     const std::size_t path = target.find('/', scheme + 3);
     return path == std::string_view::npos ? std::string_view{"/"} : target.substr(path);
 }

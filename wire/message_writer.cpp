@@ -49,14 +49,15 @@ struct SearchedName {
     {
         std::uint8_t starts[kMaxLabels];
         unsigned labels = 0;
-        for (std::size_t at = 0; name[at] != 0 && labels < kMaxLabels; at += name[at] + std::size_t{1}) {
+        for (std::size_t at = 0; labels < kMaxLabels && name[at] != 0; at += name[at] + std::size_t{1}) {
             starts[labels++] = static_cast<std::uint8_t>(at);
         }
         count = std::min(labels, kMaxSearchedLabels);
         const std::uint64_t key = hash_key();
         std::uint64_t hash = key;
         for (unsigned i = 0; i < count; ++i) { // from the root down
-            const std::uint8_t start = starts[labels - 1 - i];
+            // i is below labels, so the entry was written; the analyzer loses that in std::min.
+            const std::uint8_t start = starts[labels - 1 - i]; // NOLINT(clang-analyzer-core.uninitialized.Assign)
             hash = chain_hash(hash, name.data() + start, key);
             start_of[count - 1 - i] = start;
             hash_of[count - 1 - i] = fold(hash);

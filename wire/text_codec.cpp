@@ -41,9 +41,9 @@ bool decode_digits(std::string_view text, const Alphabet& alphabet, unsigned bit
     std::uint32_t held = 0;
     unsigned count = 0;
     for (const char c : text) {
-        const int value = alphabet[static_cast<unsigned char>(c)];
+        const std::int8_t value = alphabet[static_cast<unsigned char>(c)];
         if (value < 0) return false;
-        held = (held << bits) | static_cast<std::uint32_t>(value);
+        held = (held << bits) | static_cast<std::uint8_t>(value);
         count += bits;
         if (count >= 8) {
             count -= 8;
