@@ -180,6 +180,8 @@ void Gateway::reload()
         log::error("reload refused; everything stays as it was");
         return;
     }
+    // Doors stay until a restart: clients are told of those that are open, not of those that will be.
+    fresh->configuration.pipeline.ddr.designations = parts_->loaded->configuration.pipeline.ddr.designations;
     parts_->loaded = std::move(fresh);
     log::set_level(parts_->loaded->configuration.log.level);
     parts_->publish();

@@ -137,6 +137,13 @@ class Life(unittest.TestCase):
             self.assertIn("gate.test.zone:", said)
             self.assertEqual(header(ask_udp(gate.do53, query("fresh.gate.test")))["an"], 1, "the old zone serves on")
 
+    def test_reload_tells_clients_of_the_doors_that_are_open(self):
+        with Gateway() as gate:
+            before = ask_udp(gate.do53, query("_dns.resolver.arpa", qtype=64))
+            gate.config.write_text(gate.config.read_text().replace(f"127.0.0.1:{gate.dot}'", "127.0.0.1:1'"))
+            self.assertIn("reloaded", gate.reload())
+            self.assertEqual(ask_udp(gate.do53, query("_dns.resolver.arpa", qtype=64)), before)
+
     def test_reload_loses_no_query_on_a_living_connection(self):
         with Gateway() as gate, gate.connect_tls() as client:
             for i in range(20):
