@@ -99,7 +99,7 @@ TEST_F(Http1Test, GivesOthersTheirTurn)
     EXPECT_TRUE(channel->paused);
     worker.timers().expire(clock.now());
     EXPECT_EQ(channel->take_text(), "") << "whatever else is due now comes first";
-    for (int turn = 2; turn <= 4; ++turn) {
+    for (unsigned turn = 2; turn <= 4; ++turn) {
         clock.advance(std::chrono::nanoseconds{1});
         worker.timers().expire(clock.now());
         answers += channel->take_text();
