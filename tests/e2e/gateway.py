@@ -17,6 +17,8 @@ import time
 SOURCE = pathlib.Path(os.environ.get("SALLYPORT_SOURCE_DIR", pathlib.Path(__file__).resolve().parents[2]))
 BINARY = os.environ.get("SALLYPORT_BINARY", str(SOURCE / "build" / "release" / "apps" / "sallyport"))
 HAS_QUIC = os.environ.get("SALLYPORT_HAS_QUIC", "ON").upper() in ("ON", "1", "TRUE")
+# Sanitizers keep freed memory back, to catch who still uses it: resident memory says nothing there.
+SANITIZED = bool(os.environ.get("SALLYPORT_SANITIZED"))
 # Sanitizers and busy machines: patience in one place.
 PATIENCE = float(os.environ.get("SALLYPORT_TEST_PATIENCE", "20"))
 
