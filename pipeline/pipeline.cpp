@@ -297,7 +297,8 @@ void Pipeline::resume(Query& query, Step step, base::Instant now) noexcept
 {
     // The worker's one answer buffer was lent to others meanwhile.
     if (query.answer == nullptr) restart_answer(query);
-    query.arrival = std::min(query.arrival, now);
+    // Cookies are made with the time of the answer, not of the arrival.
+    (void)parts_->unix_time(now);
     switch (step) {
     case Step::next: return walk(query, query.stage_ + 1);
     case Step::answered: return deliver(query);

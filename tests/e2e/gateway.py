@@ -86,6 +86,8 @@ class Gateway:
         self.log_file = self.directory / "log"
         self.env = dict(os.environ, **(env or {}))
         self.process = None
+        # Also where a test fails before its end: no gateway outlives the tests.
+        atexit.register(self.stop)
         if start:
             self.start()
 

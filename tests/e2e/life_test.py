@@ -12,7 +12,7 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from gateway import BINARY, SOURCE, Gateway, ask_udp, framed, free_port, header, query, read_framed, wait_for
+from gateway import BINARY, HAS_QUIC, SOURCE, Gateway, ask_udp, framed, free_port, header, query, read_framed, wait_for
 
 
 def sallyport(*arguments, env=None, cwd=None):
@@ -163,6 +163,26 @@ class Life(unittest.TestCase):
             with gate.connect_tls() as fresh:
                 self.assertNotEqual(fresh.getpeercert(binary_form=True), first)
             old.close()
+
+    def test_each_door_has_the_certificate_of_the_name_that_is_asked_for(self):
+        gate = Gateway(start=False)
+        other = gate.directory / "other"
+        subprocess.run([BINARY, "cert", "dev", "-d", str(other), "-n", "other.test"], check=True, stdout=subprocess.DEVNULL)
+        for kind in ("crt", "key"):
+            (gate.certs / f"other.{kind}").write_bytes((other / f"dev.{kind}").read_bytes())
+        (gate.certs / "other.key").chmod(0o600)
+        gate.start()
+        doors = [("--dot", gate.dot), ("--dot", gate.tls), ("--doh", gate.tls)]
+        if HAS_QUIC:
+            doors += [("--doq", gate.dot), ("--doq", gate.tls), ("--doh3", gate.tls)]
+        for door, port in doors:
+            for name, ca in (("gate.test", gate.ca), ("other.test", str(other / "ca.crt"))):
+                result = sallyport("ask", "gate.test", "A", door, f"127.0.0.1:{port}", "--name", name, "--ca", ca, "--short")
+                self.assertEqual((result.returncode, result.stdout.strip()), (0, "127.0.0.1"), (door, name, result.stderr))
+            # The other authority's certificate is not what this name has: the client must refuse.
+            result = sallyport("ask", "gate.test", "A", door, f"127.0.0.1:{port}", "--name", "other.test", "--ca", gate.ca)
+            self.assertEqual(result.returncode, 9, (door, result.stdout))
+        self.assertEqual(gate.stop(), 0)
 
     def test_half_a_certificate_pair_leaves_the_old_one_serving(self):
         with Gateway() as gate:
