@@ -31,7 +31,6 @@ public:
     void end() noexcept override { over = true; }
     void abort() noexcept override { over = true; }
     const pipeline::Client& client() const noexcept override { return client_; }
-    const base::Endpoint& transport_peer() const noexcept override { return client_.peer; }
     net::Worker& worker() noexcept override { return worker_; }
     pipeline::Pipeline& pipeline() noexcept override { return pipeline_; }
     void pause_reading() noexcept override { paused = true; }

@@ -25,7 +25,6 @@ public:
     void end() noexcept override { ended = true; }
     void abort() noexcept override { ended = true; }
     [[nodiscard]] const pipeline::Client& client() const noexcept override { return client_; }
-    [[nodiscard]] const base::Endpoint& transport_peer() const noexcept override { return client_.peer; }
     [[nodiscard]] net::Worker& worker() noexcept override { return worker_; }
     [[nodiscard]] pipeline::Pipeline& pipeline() noexcept override { return pipeline_; }
     void pause_reading() noexcept override { std::abort(); } // nothing waits and nobody is slow

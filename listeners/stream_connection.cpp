@@ -58,7 +58,6 @@ StreamConnection::StreamConnection(StreamTable& table, net::Descriptor socket, c
     : table_(table),
       port_(port),
       socket_(std::move(socket)),
-      peer_(peer),
       opened_(table.worker_.now()),
       active_(opened_),
       message_began_(opened_),

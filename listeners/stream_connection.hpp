@@ -65,7 +65,6 @@ public:
     void end() noexcept override;
     void abort() noexcept override;
     [[nodiscard]] const pipeline::Client& client() const noexcept override { return client_; }
-    [[nodiscard]] const base::Endpoint& transport_peer() const noexcept override { return peer_; }
     [[nodiscard]] net::Worker& worker() noexcept override;
     [[nodiscard]] pipeline::Pipeline& pipeline() noexcept override;
     void pause_reading() noexcept override { paused_ = true; }
@@ -122,7 +121,6 @@ private:
     StreamTable& table_;
     const StreamPort& port_;
     net::Descriptor socket_;
-    base::Endpoint peer_;
     base::IpAddress counted_address_;
     pipeline::Client client_;
     std::string server_name_;

@@ -27,8 +27,6 @@ public:
     virtual void abort() noexcept = 0;
     /// Whoever asks; lives as long as the connection.
     [[nodiscard]] virtual const pipeline::Client& client() const noexcept = 0;
-    /// The address the bytes really come from, which a PROXY header does not change.
-    [[nodiscard]] virtual const base::Endpoint& transport_peer() const noexcept = 0;
     [[nodiscard]] virtual net::Worker& worker() noexcept = 0;
     [[nodiscard]] virtual pipeline::Pipeline& pipeline() noexcept = 0;
     /// Reading stops until `resume_reading`: a peer that does not read its answers is not served more.

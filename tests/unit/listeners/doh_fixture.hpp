@@ -38,7 +38,6 @@ public:
     void end() noexcept override { ended = true; }
     void abort() noexcept override { aborted = true; }
     const pipeline::Client& client() const noexcept override { return client_; }
-    const base::Endpoint& transport_peer() const noexcept override { return peer; }
     net::Worker& worker() noexcept override { return worker_; }
     pipeline::Pipeline& pipeline() noexcept override { return pipeline_; }
     void pause_reading() noexcept override { paused = true; }
