@@ -24,7 +24,9 @@ install(FILES "${packaging}/completion/_sallyport" DESTINATION share/zsh/site-fu
 install(FILES "${packaging}/completion/sallyport.fish" DESTINATION share/fish/vendor_completions.d)
 
 install(DIRECTORY "${CMAKE_SOURCE_DIR}/conf/examples/" DESTINATION "${CMAKE_INSTALL_DOCDIR}/examples")
-install(FILES "${CMAKE_SOURCE_DIR}/README.md" "${CMAKE_SOURCE_DIR}/CHANGELOG.md" "${CMAKE_SOURCE_DIR}/LICENSE" "${CMAKE_SOURCE_DIR}/docs/configuration.md"
+set(pages README.md CHANGELOG.md LICENSE docs/configuration.md docs/operations.md docs/metrics.md docs/logging.md docs/lua.md)
+list(TRANSFORM pages PREPEND "${CMAKE_SOURCE_DIR}/")
+install(FILES ${pages}
     DESTINATION "${CMAKE_INSTALL_DOCDIR}")
 
 # A configuration that somebody wrote is never replaced: the example is put beside it then.

@@ -4,13 +4,15 @@ set -euo pipefail
 
 usage() {
     cat <<'USAGE'
-usage: packaging/dependencies.sh [--check] [build|test|bench|tools|browser|all]...
+usage: packaging/dependencies.sh [--check] [build|test|clients|browser|bench|tools|all]...
 
   build    compiler, build tools and libraries: enough for 'make run' (the default)
   test     build, the test library and the foreign DNS clients of 'make test'
+  clients  stub resolvers that people have, and the servers of other makes that tests ask and compare with; none of them
+           is started as a service, and systemd-resolved is only unpacked below build/clients
+  browser  headless browsers and the tool that adds our development CA to their stores
   bench    build, the benchmark library and a load generator
   tools    clang 19 with its fuzzer, sanitizers, formatter and linter
-  browser  a headless browser and the tool that adds our development CA to its store
   all      everything above
 
   --check  only say what is missing: exit code 0 when nothing is, 1 otherwise
@@ -29,12 +31,18 @@ say() { printf 'sallyport: %s\n' "$*"; }
 # --- What is needed. 'name>=version' asks for a version that the plain release may lack.
 
 build_set="g++ make cmake ninja-build ccache pkg-config libssl-dev libgnutls28-dev libnghttp2-dev libldns-dev
-    libyaml-cpp-dev libspdlog-dev libfmt-dev libcli11-dev libsystemd-dev libxxhash-dev libboost1.83-dev"
+    libyaml-cpp-dev libspdlog-dev libfmt-dev libcli11-dev libsystemd-dev libxxhash-dev
+    liblua5.4-dev zlib1g-dev libboost1.83-dev libboost-json1.83-dev"
 quic_set="libngtcp2-dev>=1.11 libngtcp2-crypto-gnutls-dev>=1.11 libnghttp3-dev>=1.8"
 test_set="libgtest-dev libgmock-dev python3 knot-dnsutils bind9-dnsutils ldnsutils curl nghttp2-client gnutls-bin openssl"
 bench_set="libbenchmark-dev dnsperf nghttp2-client"
 tools_set="clang-19 lld-19 llvm-19 libclang-rt-19-dev clang-tidy-19 clang-format-19 libgtest-dev libgmock-dev python3"
-browser_set="chromium libnss3-tools python3"
+# systemd for systemd-analyze; its shared library and ip for systemd-resolved; jq and prometheus (promtool) for the
+# commands of the operator's pages.
+clients_set="stubby unbound knot nsd dnsdist bind9 systemd libsystemd-shared iproute2 jq prometheus python3"
+# What would take over the machine when installed: the program is taken out of its package, and that is all.
+unpacked_set="systemd-resolved"
+browser_set="chromium firefox-esr libnss3-tools python3"
 backports=""         # the suite that carries what the plain release has too old
 backported_upfront="" # asked for in one line with the suite, as their dependencies come from there too
 backported_single=""  # asked for one by one: the suite must not touch what else they need
@@ -49,15 +57,16 @@ know_system() {
         build_set+=" $quic_set"
         test_set+=" ngtcp2-client>=1.11 libcurl3-gnutls>=8"
         backports=bookworm-backports
-        backported_upfront="libngtcp2-dev libngtcp2-crypto-gnutls-dev libnghttp3-dev libboost1.83-dev"
+        backported_upfront="libngtcp2-dev libngtcp2-crypto-gnutls-dev libnghttp3-dev libboost1.83-dev libboost-json1.83-dev"
         backported_single="ngtcp2-client libcurl3-gnutls"
         ;;
     debian:13)
         build_set+=" $quic_set"
         test_set+=" ngtcp2-client libcurl3t64-gnutls"
+        clients_set+=" dnscrypt-proxy" # Debian 12 has none, in no suite
         ;;
     ubuntu:24.04)
-        # Its ngtcp2 0.12 has another interface, and its Chromium is a snap that headless tests cannot use.
+        # Its ngtcp2 0.12 has another interface, and its browsers are snaps that headless tests cannot use.
         without="DoQ and DoH/3 are left out on Ubuntu 24.04: its libngtcp2 is older than 1.11"
         browser_set="python3"
         ;;
@@ -154,6 +163,54 @@ enable_backports() {
         -o APT::Get::List-Cleanup=0
 }
 
+# Servers that are installed to be started by tests, not by the system: not now, and not when it boots.
+held=""
+
+hold_services() {
+    [ ! -e /usr/sbin/policy-rc.d ] || return 0
+    printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee /usr/sbin/policy-rc.d >/dev/null
+    "${as_root[@]}" chmod 755 /usr/sbin/policy-rc.d
+    held=yes
+}
+
+release_services() {
+    [ -z "$held" ] || "${as_root[@]}" rm -f /usr/sbin/policy-rc.d
+    held=""
+}
+
+disable_services() {
+    [ -d /run/systemd/system ] || return 0
+    local name units=()
+    for name in "$@"; do
+        case "$name" in
+        stubby | unbound | knot | nsd | dnsdist | prometheus) units+=("$name.service") ;;
+        bind9) units+=(named.service) ;;
+        dnscrypt-proxy) units+=(dnscrypt-proxy.service dnscrypt-proxy.socket) ;;
+        esac
+    done
+    [ ${#units[@]} -eq 0 ] || "${as_root[@]}" systemctl disable --quiet "${units[@]}" 2>>"$log" || true
+}
+
+# The version of what is unpacked goes with that of the library it shares with systemd.
+unpacked_mark() { printf '%s/.%s-%s' "$unpacked_place" "$1" "$(dpkg-query -W -f '${Version}' libsystemd-shared 2>/dev/null)"; }
+is_there() { [ -e "$(unpacked_mark "$1")" ] || dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null | grep -qx installed; }
+
+download_into() { (cd "$1" && apt-get -q download "$2" >>"$log" 2>&1); }
+
+unpack_packages() {
+    local name folder
+    for name in "$@"; do
+        is_there "$name" && continue
+        folder=$(mktemp -d "${TMPDIR:-/tmp}/sallyport-unpack.XXXXXX")
+        download_into "$folder" "$name" || { become_root "$name" && update_lists && download_into "$folder" "$name"; } ||
+            fail "apt-get could not download $name: $(first_complaint) (all of it in $log)"
+        rm -rf "$unpacked_place"
+        mkdir -p "$unpacked_place"
+        dpkg -x "$folder"/*.deb "$unpacked_place" && touch "$(unpacked_mark "$name")"
+        rm -rf "$folder"
+    done
+}
+
 install_packages() {
     local removed
     removed=$(apt_get install -s --no-install-recommends "$@" 2>/dev/null </dev/null | awk '/^Remv /{printf " %s", $2}')
@@ -188,7 +245,7 @@ for argument in "$@"; do
     case "$argument" in
     --check) only_check=yes ;;
     -h | --help) usage && exit 0 ;;
-    build | test | bench | tools | browser | all) sets+=("$argument") ;;
+    build | test | clients | browser | bench | tools | all) sets+=("$argument") ;;
     *) usage >&2 && exit 2 ;;
     esac
 done
@@ -196,35 +253,51 @@ done
 [ -z "${SALLYPORT_SKIP_DEPENDENCIES:-}" ] || exit 0
 
 without=""
+unpacked_place=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)/build/clients
 know_system
 wanted=()
+unpacked=()
 for set in "${sets[@]}"; do
     case "$set" in
     build) wanted+=($build_set) ;;
     test) wanted+=($build_set $test_set) ;;
     bench) wanted+=($build_set $bench_set) ;;
     tools) wanted+=($build_set $tools_set) ;;
+    clients) wanted+=($clients_set) && unpacked+=($unpacked_set) ;;
     browser) wanted+=($browser_set) ;;
-    all) wanted+=($build_set $test_set $bench_set $tools_set $browser_set) ;;
+    all)
+        wanted+=($build_set $test_set $clients_set $browser_set $bench_set $tools_set)
+        unpacked+=($unpacked_set)
+        ;;
     esac
 done
 mapfile -t missing < <(find_missing "${wanted[@]}" | sort -u)
+to_unpack=()
+for name in "${unpacked[@]}"; do is_there "$name" || to_unpack+=("$name"); done
 
-[ ${#missing[@]} -gt 0 ] || exit 0
+[ ${#missing[@]} -gt 0 ] || [ ${#to_unpack[@]} -gt 0 ] || exit 0
 if [ "$only_check" = yes ]; then
-    say "missing: ${missing[*]}"
+    say "missing: ${missing[*]} ${to_unpack[*]}"
     exit 1
 fi
 
-say "will install: ${missing[*]}"
+[ ${#missing[@]} -eq 0 ] || say "will install: ${missing[*]}"
+[ ${#to_unpack[@]} -eq 0 ] || say "will unpack below build/clients: ${to_unpack[*]}"
 [ -z "$without" ] || say "$without"
-become_root "${missing[*]}"
 log=$(mktemp "${TMPDIR:-/tmp}/sallyport-packages.XXXXXX")
 started=$SECONDS
-update_lists
-enable_backports
-install_missing "${missing[@]}"
-mapfile -t missing < <(find_missing "${wanted[@]}" | sort -u)
-[ ${#missing[@]} -eq 0 ] || fail "still missing after the installation: ${missing[*]} (see $log)"
+if [ ${#missing[@]} -gt 0 ]; then
+    become_root "${missing[*]}"
+    trap release_services EXIT
+    update_lists
+    enable_backports
+    hold_services
+    install_missing "${missing[@]}"
+    release_services
+    disable_services "${missing[@]}"
+    mapfile -t missing < <(find_missing "${wanted[@]}" | sort -u)
+    [ ${#missing[@]} -eq 0 ] || fail "still missing after the installation: ${missing[*]} (see $log)"
+fi
+unpack_packages "${to_unpack[@]}"
 rm -f "$log"
 say "installed in $((SECONDS - started)) s"

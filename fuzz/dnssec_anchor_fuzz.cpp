@@ -1,0 +1,70 @@
+// fuzz: links sallyport_dnssec
+#include "dnssec/anchors.hpp"
+#include "dnssec/rfc5011.hpp"
+
+#include <cstdlib>
+
+using namespace sallyport;
+using namespace sallyport::dnssec;
+
+namespace {
+
+constexpr std::int64_t kNow = 1'800'000'000;
+
+void require(bool holds)
+{
+    if (!holds) std::abort();
+}
+
+/// What was read is printed and read again: the same anchors.
+void check_anchors(std::string_view text)
+{
+    TrustAnchors anchors;
+    base::Problems problems;
+    read_anchors(text, "input", kNow, anchors, problems);
+    require(problems.size() <= 101);
+    std::string printed;
+    for (const AnchorPoint& point : anchors.points()) {
+        require(!point.ds.empty() || !point.dnskeys.empty());
+        for (const auto& ds : point.ds) printed += to_text(point.zone, wire::RrType::DS, ds) + '\n';
+        for (const auto& key : point.dnskeys) printed += to_text(point.zone, wire::RrType::DNSKEY, key) + '\n';
+    }
+    TrustAnchors again;
+    base::Problems none;
+    read_anchors(printed, "again", kNow, again, none);
+    require(none.empty());
+    require(again.points().size() == anchors.points().size());
+    for (const AnchorPoint& point : anchors.points()) {
+        const AnchorPoint* other = again.at(point.zone);
+        require(other != nullptr && other->ds == point.ds && other->dnskeys == point.dnskeys);
+    }
+}
+
+/// A state that was read is written, and read again: the same trust, and the same text after the order has turned
+/// round twice.
+void check_state(std::string_view text)
+{
+    const auto state = ManagedAnchor::from_text(text, "input");
+    if (!state) return;
+    const auto second = ManagedAnchor::from_text(state->to_text(), "second");
+    if (!second) {
+        require(state->anchor().ds.empty() && state->anchor().dnskeys.empty()); // nothing was worth writing
+        return;
+    }
+    require(second->anchor().ds == state->anchor().ds);
+    require(second->anchor().dnskeys.size() == state->anchor().dnskeys.size());
+    const auto third = ManagedAnchor::from_text(second->to_text(), "third");
+    require(third.has_value());
+    require(third->to_text() == state->to_text());
+}
+
+} // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size)
+{
+    if (size > 8'192) return 0;
+    const auto text = base::as_text({data, size});
+    check_anchors(text);
+    check_state(text);
+    return 0;
+}
