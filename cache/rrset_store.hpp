@@ -1,0 +1,157 @@
+#pragma once
+
+#include "base/bytes.hpp"
+#include "base/clock.hpp"
+#include "wire/name.hpp"
+#include "wire/types.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <iterator>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+/// Record sets by name and type, below the answers of `cache.hpp`: what the resolver found out, with how far it may be
+/// believed. Delegations do not stand here: a child cannot prolong what its parent said of it.
+namespace sallyport::cache {
+
+/// RDATA of several records one behind the other; uncompressed wire format.
+class RdataList {
+public:
+    class Iterator {
+    public:
+        using difference_type = std::ptrdiff_t;
+        using value_type = base::Bytes;
+        Iterator() = default;
+        explicit Iterator(base::Bytes rest) noexcept : rest_(rest) {}
+        base::Bytes operator*() const noexcept { return rest_.subspan(2, base::load_be16(rest_, 0)); }
+        Iterator& operator++() noexcept
+        {
+            rest_ = rest_.subspan(2U + base::load_be16(rest_, 0));
+            return *this;
+        }
+        void operator++(int) noexcept { ++*this; }
+        friend bool operator==(const Iterator& it, std::default_sentinel_t) noexcept { return it.rest_.empty(); }
+
+    private:
+        base::Bytes rest_;
+    };
+
+    /// At most 65,535 octets; longer ones are not added.
+    void add(base::Bytes rdata);
+    [[nodiscard]] bool contains(base::Bytes rdata) const noexcept;
+    [[nodiscard]] std::size_t size() const noexcept { return count_; }
+    [[nodiscard]] bool empty() const noexcept { return count_ == 0; }
+    [[nodiscard]] std::size_t octets() const noexcept { return octets_.size(); }
+    [[nodiscard]] Iterator begin() const noexcept { return Iterator{octets_}; }
+    [[nodiscard]] static std::default_sentinel_t end() noexcept { return {}; }
+    friend bool operator==(const RdataList&, const RdataList&) = default;
+
+private:
+    std::vector<std::uint8_t> octets_;
+    std::size_t count_ = 0;
+};
+
+/// How far data may be trusted by where it stood (RFC 2181 §5.4.1), the least first.
+enum class Rank : std::uint8_t {
+    additional,     ///< beside an answer
+    referral,       ///< authority and glue of a referral
+    answer,         ///< the answer section without AA
+    authority_auth, ///< the authority section with AA
+    answer_auth,    ///< the answer section with AA
+};
+
+/// What is known of a name and type.
+enum class RrsetKind : std::uint8_t {
+    data,
+    nodata,   ///< the name is there, the type is not
+    nxdomain, ///< the name is not there (RFC 2308 §2.1); stands for all types
+};
+
+struct Rrset;
+using RrsetPtr = std::shared_ptr<const Rrset>;
+
+/// A record set, or that there is none. Immutable once it is shared.
+struct Rrset {
+    wire::Name owner;
+    wire::RrType type{};
+    wire::RrClass rr_class = wire::RrClass::IN;
+    RrsetKind kind = RrsetKind::data;
+    Rank rank = Rank::additional;
+    wire::ValidationState state = wire::ValidationState::unchecked;
+    std::optional<wire::ExtendedError> ede{}; ///< why it is bogus, or insecure
+    std::string ede_text{};
+    wire::Ttl ttl; ///< as it came, within the caps
+    base::Instant expires{};
+    RdataList records;
+    RdataList signatures;            ///< RDATA of the RRSIGs over it
+    std::vector<RrsetPtr> authority; ///< SOA and proofs of a negative one, proofs of one made from a wildcard
+    wire::Name zone;                 ///< whose servers said so
+
+    [[nodiscard]] bool is_data() const noexcept { return kind == RrsetKind::data; }
+    [[nodiscard]] bool is_fresh(base::Instant now) const noexcept { return now < expires; }
+    [[nodiscard]] wire::Ttl ttl_left(base::Instant now) const noexcept;
+    [[nodiscard]] std::size_t octets() const noexcept;
+};
+
+struct RrsetOptions {
+    std::uint64_t bytes = 64ULL << 20U; ///< everything kept; 64 KiB to 1 TiB
+    std::uint32_t min_ttl = 0;          ///< seconds
+    std::uint32_t max_ttl = 86'400;
+    std::uint32_t max_negative_ttl = 3600;
+    std::uint32_t max_octets = 65'536;        ///< of one set
+    std::uint32_t max_negative_octets = 8192; ///< of one that says there is nothing
+    std::uint32_t stale_for = 86'400;         ///< seconds past its time that a set is kept where that is asked for
+    bool keep_stale = false;
+    unsigned shards = 16; ///< a power of two
+};
+
+struct RrsetCounts {
+    std::uint64_t entries = 0, octets = 0, hits = 0, misses = 0, stored = 0, outranked = 0, evicted = 0, too_large = 0;
+};
+
+/// Shared by workers; every call from any thread. A shard's lock is held for one search and a pointer.
+class RrsetStore {
+public:
+    explicit RrsetStore(const RrsetOptions& options);
+    ~RrsetStore();
+    RrsetStore(const RrsetStore&) = delete;
+    RrsetStore& operator=(const RrsetStore&) = delete;
+
+    /// What is known and fresh; null otherwise. `nxdomain` is found under `find_nxdomain` alone.
+    [[nodiscard]] RrsetPtr find(const wire::Name& owner, wire::RrType type, wire::RrClass rr_class,
+                                base::Instant now) const;
+    [[nodiscard]] RrsetPtr find_nxdomain(const wire::Name& owner, wire::RrClass rr_class, base::Instant now) const;
+    /// The same where it may be past its time.
+    [[nodiscard]] RrsetPtr find_stale(const wire::Name& owner, wire::RrType type, wire::RrClass rr_class,
+                                      base::Instant now) const;
+    [[nodiscard]] RrsetPtr find_stale_nxdomain(const wire::Name& owner, wire::RrClass rr_class,
+                                               base::Instant now) const;
+
+    /// Keeps a set unless a better one is there (RFC 2181 §5.4.1: less trusted data never replaces more trusted), and
+    /// hands out the one that counts from now on. TTLs are cut to the caps, which sets `expires`.
+    RrsetPtr put(Rrset set, base::Instant now);
+    /// Puts what was judged in the place of `before`, where that is still there.
+    RrsetPtr replace(const RrsetPtr& before, Rrset set, base::Instant now);
+    void erase(const wire::Name& owner, wire::RrType type, wire::RrClass rr_class);
+    void clear();
+
+    [[nodiscard]] RrsetCounts counts() const;
+    [[nodiscard]] const RrsetOptions& options() const noexcept { return options_; }
+    /// Visits fresh sets, a shard at a time; false from `visit` ends it.
+    void each(base::Instant now, const std::function<bool(const Rrset&)>& visit) const;
+
+private:
+    struct Shard;
+    RrsetOptions options_;
+    std::vector<std::unique_ptr<Shard>> shards_;
+
+    [[nodiscard]] Shard& shard_of(std::uint64_t hash) const noexcept;
+    [[nodiscard]] RrsetPtr look(const wire::Name& owner, wire::RrType type, wire::RrClass rr_class, base::Instant now,
+                                bool stale) const;
+    void cap(Rrset& set, base::Instant now) const;
+};
+
+} // namespace sallyport::cache

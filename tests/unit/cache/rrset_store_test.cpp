@@ -1,0 +1,179 @@
+#include "cache/rrset_store.hpp"
+
+#include <gtest/gtest.h>
+
+namespace sallyport::cache {
+namespace {
+
+using namespace std::chrono_literals;
+using wire::Name;
+using wire::RrClass;
+using wire::RrType;
+
+Name name(const char* text) { return *Name::from_text(text); }
+
+Rrset address(const char* owner, std::uint8_t last, Rank rank, std::uint32_t ttl = 300)
+{
+    Rrset set;
+    set.owner = name(owner);
+    set.type = RrType::A;
+    set.rank = rank;
+    set.ttl = wire::Ttl{ttl};
+    const std::uint8_t octets[4] = {192, 0, 2, last};
+    set.records.add(octets);
+    return set;
+}
+
+class RrsetStoreTest : public ::testing::Test {
+protected:
+    [[nodiscard]] RrsetPtr find(const char* owner) const
+    {
+        return store_.find(name(owner), RrType::A, RrClass::IN, now_);
+    }
+    base::Instant now_{1h};
+    RrsetOptions options_;
+    RrsetStore store_{options_};
+};
+
+TEST_F(RrsetStoreTest, FindsWhatWasPutWhateverTheCase)
+{
+    store_.put(address("www.example.", 1, Rank::answer_auth), now_);
+    ASSERT_TRUE(find("WWW.example."));
+    EXPECT_FALSE(find("example."));
+    EXPECT_FALSE(store_.find(name("www.example."), RrType::AAAA, RrClass::IN, now_));
+    EXPECT_FALSE(store_.find(name("www.example."), RrType::A, RrClass::CH, now_));
+}
+
+TEST_F(RrsetStoreTest, ForgetsWhenTheTtlIsOver)
+{
+    store_.put(address("www.example.", 1, Rank::answer_auth, 10), now_);
+    now_ += 9s;
+    EXPECT_EQ(find("www.example.")->ttl_left(now_), wire::Ttl{1});
+    now_ += 1s;
+    EXPECT_FALSE(find("www.example."));
+}
+
+TEST_F(RrsetStoreTest, LessTrustedDataNeverReplacesMoreTrusted)
+{
+    store_.put(address("www.example.", 1, Rank::answer_auth, 10), now_);
+    const RrsetPtr kept = store_.put(address("www.example.", 2, Rank::additional), now_);
+    EXPECT_EQ((*kept->records.begin())[3], 1);
+    EXPECT_EQ(store_.counts().outranked, 1U);
+    now_ += 10s; // the better one is past its time
+    store_.put(address("www.example.", 2, Rank::additional), now_);
+    EXPECT_EQ((*find("www.example.")->records.begin())[3], 2);
+}
+
+TEST_F(RrsetStoreTest, EquallyTrustedDataReplaces)
+{
+    store_.put(address("www.example.", 1, Rank::answer_auth), now_);
+    store_.put(address("www.example.", 2, Rank::answer_auth), now_);
+    EXPECT_EQ((*find("www.example.")->records.begin())[3], 2);
+}
+
+TEST_F(RrsetStoreTest, ProvenDataIsNotReplacedByUnprovenOfTheSameRank)
+{
+    Rrset proven = address("www.example.", 1, Rank::answer_auth);
+    proven.state = wire::ValidationState::secure;
+    store_.put(std::move(proven), now_);
+    store_.put(address("www.example.", 2, Rank::answer_auth), now_);
+    EXPECT_EQ((*find("www.example.")->records.begin())[3], 1);
+}
+
+TEST_F(RrsetStoreTest, BogusDataIsReplacedByAnything)
+{
+    Rrset bogus = address("www.example.", 1, Rank::answer_auth);
+    bogus.state = wire::ValidationState::bogus;
+    store_.put(std::move(bogus), now_);
+    store_.put(address("www.example.", 2, Rank::additional), now_);
+    EXPECT_EQ((*find("www.example.")->records.begin())[3], 2);
+}
+
+TEST_F(RrsetStoreTest, CutsTtlsToTheCaps)
+{
+    store_.put(address("www.example.", 1, Rank::answer_auth, 0x7FFF'FFFF), now_);
+    EXPECT_EQ(find("www.example.")->ttl, wire::Ttl{options_.max_ttl});
+    Rrset none = address("none.example.", 1, Rank::answer_auth, 100'000);
+    none.kind = RrsetKind::nxdomain;
+    none.records = {};
+    store_.put(std::move(none), now_);
+    EXPECT_EQ(store_.find_nxdomain(name("none.example."), RrClass::IN, now_)->ttl,
+              wire::Ttl{options_.max_negative_ttl});
+}
+
+TEST_F(RrsetStoreTest, NameErrorStandsForAllTypes)
+{
+    Rrset none = address("none.example.", 1, Rank::answer_auth);
+    none.kind = RrsetKind::nxdomain;
+    store_.put(std::move(none), now_);
+    EXPECT_TRUE(store_.find_nxdomain(name("none.example."), RrClass::IN, now_));
+    EXPECT_FALSE(find("none.example."));
+}
+
+TEST_F(RrsetStoreTest, ReplacesOnlyWhatIsStillThere)
+{
+    const RrsetPtr first = store_.put(address("www.example.", 1, Rank::answer_auth), now_);
+    store_.put(address("www.example.", 2, Rank::answer_auth), now_);
+    Rrset judged = *first;
+    judged.state = wire::ValidationState::secure;
+    store_.replace(first, std::move(judged), now_);
+    EXPECT_EQ((*find("www.example.")->records.begin())[3], 2);
+}
+
+TEST_F(RrsetStoreTest, StaleSetsAreThereOnlyForWhoAsksForThem)
+{
+    options_.keep_stale = true;
+    RrsetStore store(options_);
+    store.put(address("www.example.", 1, Rank::answer_auth, 10), now_);
+    now_ += 60s;
+    EXPECT_FALSE(store.find(name("www.example."), RrType::A, RrClass::IN, now_));
+    EXPECT_TRUE(store.find_stale(name("www.example."), RrType::A, RrClass::IN, now_));
+    now_ += std::chrono::seconds(options_.stale_for);
+    EXPECT_FALSE(store.find_stale(name("www.example."), RrType::A, RrClass::IN, now_));
+}
+
+TEST(RrsetStore, StaysWithinItsOctets)
+{
+    RrsetOptions options;
+    options.bytes = 64U << 10U;
+    options.shards = 1;
+    RrsetStore store(options);
+    const base::Instant now{1h};
+    for (int i = 0; i < 2000; ++i) {
+        store.put(address(("n" + std::to_string(i) + ".example.").c_str(), 1, Rank::answer_auth), now);
+    }
+    EXPECT_LE(store.counts().octets, options.bytes);
+    EXPECT_GT(store.counts().evicted, 0U);
+    EXPECT_TRUE(store.find(name("n1999.example."), RrType::A, RrClass::IN, now));
+}
+
+TEST(RrsetStore, DoesNotKeepWhatIsTooLarge)
+{
+    RrsetOptions options;
+    options.max_octets = 1000;
+    RrsetStore store(options);
+    const base::Instant now{1h};
+    Rrset set = address("www.example.", 1, Rank::answer_auth);
+    const std::vector<std::uint8_t> large(4000, 7);
+    set.records.add(large);
+    EXPECT_TRUE(store.put(std::move(set), now)); // usable for the question it answers
+    EXPECT_FALSE(store.find(name("www.example."), RrType::A, RrClass::IN, now));
+    EXPECT_EQ(store.counts().too_large, 1U);
+}
+
+TEST(RdataList, HandsOutWhatWasAdded)
+{
+    RdataList list;
+    const std::uint8_t one[] = {1, 2, 3};
+    list.add(one);
+    list.add({});
+    EXPECT_EQ(list.size(), 2U);
+    EXPECT_TRUE(list.contains(one));
+    auto it = list.begin();
+    EXPECT_EQ((*it).size(), 3U);
+    EXPECT_TRUE((*++it).empty());
+    EXPECT_TRUE(++it == RdataList::end());
+}
+
+} // namespace
+} // namespace sallyport::cache
