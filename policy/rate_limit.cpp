@@ -16,7 +16,8 @@ std::int64_t nanoseconds(base::Instant now) noexcept
 
 } // namespace
 
-TokenBuckets::TokenBuckets(const Rate& rate, std::uint32_t table_size) : rate_(rate)
+TokenBuckets::TokenBuckets(const Rate& rate, std::uint32_t table_size)
+    : asked_(rate), table_size_(table_size), rate_(rate)
 {
     rate_.burst = std::max<std::uint32_t>(rate_.burst, 1);
     const std::size_t size = std::bit_ceil(std::max<std::size_t>(table_size, 64));

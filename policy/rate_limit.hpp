@@ -18,10 +18,17 @@ public:
         std::uint32_t burst = 0;      ///< at least 1 is taken
         unsigned v4_prefix = 32;
         unsigned v6_prefix = 56;
+        friend bool operator==(const Rate&, const Rate&) = default;
     };
 
     /// `table_size` is rounded up to a power of two, 64 at least.
     TokenBuckets(const Rate& rate, std::uint32_t table_size);
+
+    /// Whether it was made with these: what was counted so far still holds then.
+    [[nodiscard]] bool is_for(const Rate& rate, std::uint32_t table_size) const noexcept
+    {
+        return rate == asked_ && table_size == table_size_;
+    }
 
     /// Takes one token of the client's network; false when none is left.
     [[nodiscard]] bool take(const base::IpAddress& client, base::Instant now) noexcept;
@@ -39,6 +46,8 @@ private:
     [[nodiscard]] std::uint64_t key_of(const base::IpAddress& client) const noexcept;
     [[nodiscard]] Bucket& bucket_of(std::uint64_t key, std::int64_t now) noexcept;
 
+    Rate asked_;
+    std::uint32_t table_size_;
     Rate rate_;
     std::size_t mask_;
     std::vector<Bucket> buckets_;

@@ -1,0 +1,1 @@
+while true do pcall(function() local s = ("x"):rep(60000) return s .. s end) end
