@@ -20,6 +20,7 @@ public:
     [[nodiscard]] unsigned room() const noexcept override;
     [[nodiscard]] bool ask(std::uint16_t tag, base::Bytes query) override;
     void close(base::Instant now) noexcept override;
+    [[nodiscard]] bool draining() const noexcept override { return going_away_; }
 
 private:
     struct Request {

@@ -2,16 +2,22 @@
 
 #include "base/transport.hpp"
 
+#include <array>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace sallyport::net::client {
+
+/// SHA-256 of a SubjectPublicKeyInfo (RFC 7858 §4.2).
+using SpkiPin = std::array<std::uint8_t, 32>;
 
 struct TlsOptions {
     std::string server_name; ///< SNI and what the certificate must be for; an IP address is checked as one and not sent
     std::string ca_file;     ///< PEM; empty: the system's store
     bool verify = true;
-    bool early_data = false; ///< QUIC only: send the first queries in 0-RTT where an earlier session allows it
+    std::vector<SpkiPin> spki_pins{}; ///< where given, the key of a certificate in the chain must be one of them
+    bool early_data = false;          ///< QUIC only: send the first queries in 0-RTT where an earlier session allows it
 };
 
 struct DohTarget {

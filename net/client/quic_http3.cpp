@@ -73,6 +73,12 @@ struct Http3Session::Callbacks {
         ngtcp2_conn_shutdown_stream_write(self(user).connection(), 0, id, error);
         return 0;
     }
+    /// GOAWAY (RFC 9114 §5.2).
+    static int shutdown(nghttp3_conn*, std::int64_t, void* user) noexcept
+    {
+        self(user).going_away_ = true;
+        return 0;
+    }
     static nghttp3_ssize body(nghttp3_conn*, std::int64_t id, nghttp3_vec* parts, std::size_t, std::uint32_t* flags,
                               void* user, void*) noexcept
     {
@@ -92,6 +98,7 @@ struct Http3Session::Callbacks {
         t.end_stream = end;
         t.stop_sending = stop;
         t.reset_stream = reset;
+        t.shutdown = shutdown;
         return t;
     }
 };
@@ -129,7 +136,7 @@ bool Http3Session::bind_control_streams()
 
 unsigned Http3Session::room() const noexcept
 {
-    if (!usable() || waiting_ >= limits().streams) return 0;
+    if (!usable() || going_away_ || waiting_ >= limits().streams) return 0;
     return static_cast<unsigned>(std::min<std::uint64_t>(stream_credit(), limits().streams - waiting_));
 }
 

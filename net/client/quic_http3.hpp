@@ -21,6 +21,7 @@ public:
 
     [[nodiscard]] unsigned room() const noexcept override;
     [[nodiscard]] bool ask(std::uint16_t tag, base::Bytes query) override;
+    [[nodiscard]] bool draining() const noexcept override { return going_away_; }
 
 private:
     struct Request {
@@ -56,6 +57,7 @@ private:
     Http3Handle http_;
     std::unordered_map<std::int64_t, Request> requests_;
     unsigned waiting_ = 0;
+    bool going_away_ = false; // the peer takes no new requests
 };
 
 } // namespace sallyport::net::client

@@ -229,6 +229,11 @@ void QuicSession::make_connection(const base::Endpoint& local, const base::Endpo
 
 bool QuicSession::handshake_completed()
 {
+    if (!quic_pin_fits(session_.get(), tls_.options())) {
+        if (memory_ != nullptr) memory_->quic_session.clear();
+        fail(FailureKind::certificate, "the key of its certificate is none of those pinned");
+        return false;
+    }
     if (memory_ != nullptr) {
         std::array<std::uint8_t, 512> parameters{};
         const auto size =

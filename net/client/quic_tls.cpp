@@ -4,6 +4,7 @@
 
 #include <gnutls/x509.h>
 
+#include <algorithm>
 #include <array>
 #include <ctime>
 #include <vector>
@@ -122,6 +123,17 @@ SecurityReport quic_security(gnutls_session_t session, const TlsOptions& options
         report.certificate_expiry = expiry_of(leaf.get());
     }
     return report;
+}
+
+bool quic_pin_fits(gnutls_session_t session, const TlsOptions& options)
+{
+    // What is resumed was begun with this very peer, under the same options.
+    if (options.spki_pins.empty() || gnutls_session_is_resumed(session) != 0) return true;
+    const auto leaf = leaf_of(session);
+    SpkiPin key{};
+    std::size_t size = key.size();
+    return leaf && gnutls_x509_crt_get_key_id(leaf.get(), GNUTLS_KEYID_USE_SHA256, key.data(), &size) == 0 &&
+           std::find(options.spki_pins.begin(), options.spki_pins.end(), key) != options.spki_pins.end();
 }
 
 Failure quic_certificate_failure(gnutls_session_t session)

@@ -37,6 +37,8 @@ private:
 
 /// What was agreed, after the handshake.
 [[nodiscard]] SecurityReport quic_security(gnutls_session_t session, const TlsOptions& options);
+/// Whether the key of a certificate of the peer is one of those pinned; true where none is.
+[[nodiscard]] bool quic_pin_fits(gnutls_session_t session, const TlsOptions& options);
 /// What is wrong with the peer's certificate; no failure where nothing is.
 [[nodiscard]] Failure quic_certificate_failure(gnutls_session_t session);
 

@@ -113,6 +113,8 @@ public:
     virtual void close(base::Instant now) noexcept = 0;
 
     [[nodiscard]] virtual SecurityReport security() const { return {}; }
+    /// The peer takes no new queries here; those in flight may still be answered.
+    [[nodiscard]] virtual bool draining() const noexcept { return false; }
     [[nodiscard]] const Failure& failure() const noexcept { return failure_; }
 
 protected:

@@ -3,6 +3,7 @@
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <ctime>
@@ -93,16 +94,25 @@ std::string expiry_text(const X509* certificate)
     return {text.data(), size};
 }
 
-void expect_name(SSL* ssl, const std::string& name)
+bool key_is_pinned(const X509* certificate, const std::vector<SpkiPin>& pins)
+{
+    unsigned char* der = nullptr;
+    const int size = certificate == nullptr ? 0 : i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &der);
+    if (size <= 0) return false;
+    SpkiPin key{};
+    EVP_Digest(der, static_cast<std::size_t>(size), key.data(), nullptr, EVP_sha256(), nullptr);
+    OPENSSL_free(der);
+    return std::find(pins.begin(), pins.end(), key) != pins.end();
+}
+
+/// False where the library does not take the name: without it any certificate of a known authority would do.
+bool expect_name(SSL* ssl, const std::string& name)
 {
     X509_VERIFY_PARAM* param = SSL_get0_param(ssl);
-    if (is_address(name)) {
-        X509_VERIFY_PARAM_set1_ip_asc(param, name.c_str());
-        return;
-    }
-    SSL_set_tlsext_host_name(ssl, name.c_str());
+    if (is_address(name)) return X509_VERIFY_PARAM_set1_ip_asc(param, name.c_str()) == 1;
     X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    X509_VERIFY_PARAM_set1_host(param, name.c_str(), name.size());
+    return SSL_set_tlsext_host_name(ssl, name.c_str()) == 1 &&
+           X509_VERIFY_PARAM_set1_host(param, name.c_str(), name.size()) == 1;
 }
 
 } // namespace
@@ -116,6 +126,7 @@ base::Result<std::unique_ptr<TlsContext>> TlsContext::make(const TlsOptions& opt
     SSL_CTX* context = made->context_.get();
     if (context == nullptr) return base::Error{base::ErrorCode::system, "OpenSSL: " + openssl_error()};
     SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
+    SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION); // pins and names are checked once
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE);
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
     SSL_CTX_sess_set_new_cb(context, keep_session);
@@ -130,11 +141,17 @@ base::Result<std::unique_ptr<TlsContext>> TlsContext::make(const TlsOptions& opt
 }
 
 TlsChannel::TlsChannel(const TlsContext& context, std::string_view alpn, PeerMemory* memory)
-    : ssl_(SSL_new(context.native())), from_peer_(BIO_new(BIO_s_mem())), to_peer_(BIO_new(BIO_s_mem()))
+    : context_(context),
+      memory_(memory),
+      ssl_(SSL_new(context.native())),
+      from_peer_(BIO_new(BIO_s_mem())),
+      to_peer_(BIO_new(BIO_s_mem()))
 {
     SSL_set_bio(ssl_.get(), from_peer_, to_peer_);
     SSL_set_connect_state(ssl_.get());
-    if (!context.options().server_name.empty()) expect_name(ssl_.get(), context.options().server_name);
+    const std::string& name = context.options().server_name;
+    if (!name.empty() && !expect_name(ssl_.get(), name))
+        failure_ = {FailureKind::wrong_name, "no certificate can be for a name like this"};
     const auto offer = base::as_bytes(alpn);
     if (!offer.empty()) SSL_set_alpn_protos(ssl_.get(), offer.data(), static_cast<unsigned>(offer.size()));
     SSL_set_ex_data(ssl_.get(), memory_index(), memory);
@@ -146,11 +163,30 @@ void TlsChannel::advance()
     if (open_ || failure_) return;
     ERR_clear_error();
     const int result = SSL_do_handshake(ssl_.get());
-    if (result == 1) {
-        open_ = true;
-    } else {
+    if (result != 1) {
         failed(result);
+        return;
     }
+    if (pin_fits()) {
+        open_ = true;
+        return;
+    }
+    if (memory_ != nullptr) memory_->tls_session.reset();
+    failure_ = {FailureKind::certificate, "no key of its certificates is one of those pinned"};
+}
+
+bool TlsChannel::pin_fits() const
+{
+    const auto& pins = context_.options().spki_pins;
+    // What is resumed was begun with this very peer, under the same options.
+    if (pins.empty() || SSL_session_reused(ssl_.get()) == 1) return true;
+    if (key_is_pinned(SSL_get0_peer_certificate(ssl_.get()), pins)) return true;
+    // The keys of issuers count only where the chain was verified (RFC 7858 §4.2); the server may send any.
+    const STACK_OF(X509)* chain = SSL_get0_verified_chain(ssl_.get());
+    if (!context_.options().verify || chain == nullptr) return false;
+    for (int i = 0; i < sk_X509_num(chain); ++i)
+        if (key_is_pinned(sk_X509_value(chain, i), pins)) return true;
+    return false;
 }
 
 void TlsChannel::feed(base::Bytes wire) { BIO_write(from_peer_, wire.data(), static_cast<int>(wire.size())); }

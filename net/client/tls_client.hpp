@@ -62,7 +62,10 @@ public:
 
 private:
     void failed(int result);
+    [[nodiscard]] bool pin_fits() const;
 
+    const TlsContext& context_;
+    PeerMemory* memory_;
     base::Handle<SSL, SSL_free> ssl_;
     BIO* from_peer_ = nullptr; // the SSL object's
     BIO* to_peer_ = nullptr;   // the SSL object's

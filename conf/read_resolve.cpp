@@ -1,0 +1,248 @@
+#include "conf/parts.hpp"
+#include "conf/upstream_url.hpp"
+
+#include <algorithm>
+
+namespace sallyport::conf {
+namespace {
+
+using resolver::GroupOptions;
+using resolver::Mode;
+using resolver::Strategy;
+using resolver::UpstreamOptions;
+using std::chrono::hours;
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+constexpr std::string_view kDefaultGroup = "default";
+
+bool is_pin(std::string_view text) noexcept
+{
+    constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    // 32 octets: the last two bits of the last digit are none of theirs.
+    return text.size() == 44 && text.back() == '=' && text.find_first_not_of(kDigits) == 43 &&
+           kDigits.find(text[42]) % 4 == 0;
+}
+
+void read_addresses(Section& entry, UpstreamOptions& upstream)
+{
+    std::vector<std::string> words;
+    std::vector<base::SourcePosition> positions;
+    entry.texts("addresses", words, &positions);
+    if (words.empty()) return;
+    upstream.addresses.clear();
+    for (std::size_t i = 0; i < words.size(); ++i) {
+        if (const auto address = base::IpAddress::parse(words[i]))
+            upstream.addresses.push_back(*address);
+        else
+            entry.reading().complain(positions[i], "'" + words[i] +
+                                                       "' is no address; expected one like 192.0.2.1 or "
+                                                       "2001:db8::1, without a port");
+    }
+    if (words.size() > 16) entry.reading().complain(positions[16], "an upstream has at most 16 addresses");
+}
+
+void read_security(Section& entry, UpstreamOptions& upstream)
+{
+    entry.text("server_name", upstream.server_name);
+    if (const std::string& name = upstream.server_name;
+        !name.empty() && !is_domain_name(name) && !base::IpAddress::parse(name))
+        entry.reading().complain(entry.position_of("server_name"),
+                                 "'" + name + "' is no name; expected the one on the server's certificate");
+    entry.path("ca_file", upstream.ca_file);
+    entry.boolean("verify", upstream.verify);
+    std::vector<base::SourcePosition> positions;
+    entry.texts("pins", upstream.spki_pins, &positions);
+    for (std::size_t i = 0; i < positions.size(); ++i)
+        if (!is_pin(upstream.spki_pins[i]))
+            entry.reading().complain(positions[i],
+                                     "'" + upstream.spki_pins[i] +
+                                         "' is no pin; expected the SHA-256 of a public key in base64, 44 "
+                                         "characters that end in '='");
+    const bool clear = upstream.transport == base::Transport::udp || upstream.transport == base::Transport::tcp;
+    if (clear && (!upstream.server_name.empty() || !upstream.ca_file.empty() || !upstream.spki_pins.empty()))
+        entry.reading().complain(upstream.position, "udp:// and tcp:// are not encrypted: 'server_name', 'ca_file' and "
+                                                    "'pins' mean nothing there; expected tls://, https:// or quic://");
+}
+
+void check_reachable(Reading& reading, const UpstreamOptions& upstream)
+{
+    if (!upstream.addresses.empty() || upstream.host.empty()) return;
+    reading.complain(upstream.position, "'" + upstream.host +
+                                            "' is a name, and there is nobody yet who could look it up; expected "
+                                            "'addresses' beside 'url': { url: …, addresses: [192.0.2.1] }");
+}
+
+void read_upstream_map(Reading& reading, const YamlNode& item, const std::string& path, UpstreamOptions& upstream)
+{
+    Section entry{reading, &item, path, false};
+    std::string url;
+    entry.text("url", url);
+    if (url.empty())
+        reading.complain(item, "an upstream needs its 'url'");
+    else if (const std::string wrong = read_upstream_url(url, upstream); !wrong.empty())
+        reading.complain(entry.position_of("url"), wrong);
+    upstream.name = url;
+    entry.text("name", upstream.name);
+    read_addresses(entry, upstream);
+    read_security(entry, upstream);
+}
+
+void read_upstreams(Section& section, GroupOptions& group)
+{
+    Reading& reading = section.reading();
+    const std::string path = section.path_of("upstreams") + "[]";
+    for (const YamlNode& item : section.items("upstreams")) {
+        UpstreamOptions upstream;
+        upstream.position = reading.position(item);
+        if (item.kind == YamlNode::Kind::scalar) {
+            upstream.name = item.scalar;
+            if (const std::string wrong = read_upstream_url(item.scalar, upstream); !wrong.empty()) {
+                reading.complain(item, wrong);
+                continue;
+            }
+        } else {
+            read_upstream_map(reading, item, path, upstream);
+        }
+        check_reachable(reading, upstream);
+        const bool known = std::any_of(group.upstreams.begin(), group.upstreams.end(),
+                                       [&](const UpstreamOptions& other) { return other.name == upstream.name; });
+        if (known) reading.complain(item, "the group has an upstream '" + upstream.name + "' already");
+        group.upstreams.push_back(std::move(upstream));
+    }
+    if (group.upstreams.size() > resolver::kMaxUpstreams)
+        reading.complain(group.position,
+                         "a group has at most " + std::to_string(resolver::kMaxUpstreams) + " upstreams");
+}
+
+void read_strategy(Section& section, GroupOptions& group)
+{
+    section.choice<Strategy>("strategy", group.strategy,
+                             {{"ordered", Strategy::ordered},
+                              {"fastest", Strategy::fastest},
+                              {"round_robin", Strategy::round_robin},
+                              {"race", Strategy::race}});
+    section.number("race", group.race, 1, resolver::kMaxUpstreams);
+}
+
+const GroupOptions* find_group(const resolver::Options& options, const std::string& name)
+{
+    const auto found = std::find_if(options.groups.begin(), options.groups.end(),
+                                    [&](const GroupOptions& group) { return group.name == name; });
+    return found == options.groups.end() ? nullptr : &*found;
+}
+
+void read_groups(Section& section, resolver::Options& options)
+{
+    Reading& reading = section.reading();
+    for (const YamlNode& item : section.items("groups")) {
+        GroupOptions group;
+        group.position = reading.position(item);
+        Section entry{reading, &item, "resolve.groups[]", false};
+        entry.text("name", group.name);
+        read_strategy(entry, group);
+        read_upstreams(entry, group);
+        if (group.name.empty()) reading.complain(item, "a group of upstreams needs its 'name'");
+        if (group.upstreams.empty()) reading.complain(item, "a group needs at least one entry in 'upstreams'");
+        if (!group.name.empty() && find_group(options, group.name) != nullptr)
+            reading.complain(item, "there is a group '" + group.name + "' already; expected another name");
+        options.groups.push_back(std::move(group));
+    }
+}
+
+void check_route_target(Section& entry, const resolver::Options& options, const std::string& group)
+{
+    if (find_group(options, group) != nullptr) return;
+    std::vector<std::string> names;
+    for (const GroupOptions& known : options.groups) names.push_back(known.name);
+    std::string message = "there is no group '" + group + "'";
+    if (const std::string meant = nearest(group, names); !meant.empty()) {
+        message += "; did you mean '" + meant + "'?";
+    } else {
+        message += names.empty() ? "; expected one under 'resolve.groups'" : "; expected one of";
+        for (const std::string& name : names) message += " " + name;
+    }
+    entry.reading().complain(entry.position_of("to"), message);
+}
+
+void read_routes(Section& section, resolver::Options& options)
+{
+    Reading& reading = section.reading();
+    std::vector<std::string> seen;
+    for (const YamlNode& item : section.items("routes")) {
+        resolver::RouteOptions route;
+        route.position = reading.position(item);
+        Section entry{reading, &item, "resolve.routes[]", false};
+        std::vector<base::SourcePosition> positions;
+        entry.texts("zones", route.zones, &positions);
+        entry.text("to", route.group);
+        for (std::size_t i = 0; i < positions.size(); ++i) {
+            std::string zone = route.zones[i];
+            if (!is_domain_name(zone))
+                reading.complain(positions[i], "'" + zone + "' is no domain name; expected one like corp.example");
+            if (zone.size() > 1 && zone.ends_with('.')) zone.pop_back();
+            std::transform(zone.begin(), zone.end(), zone.begin(),
+                           [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+            if (std::find(seen.begin(), seen.end(), zone) != seen.end())
+                reading.complain(positions[i], "'" + zone + "' has a route already; one of the two must go");
+            seen.push_back(std::move(zone));
+        }
+        if (route.zones.empty()) reading.complain(item, "a route needs 'zones'");
+        if (route.group.empty())
+            reading.complain(item, "a route needs 'to', the name of a group");
+        else
+            check_route_target(entry, options, route.group);
+        options.routes.push_back(std::move(route));
+    }
+}
+
+void read_limits(Section& resolve, resolver::Limits& limits)
+{
+    Section section{resolve.reading(), resolve.map("limits"), "resolve.limits"};
+    section.duration("budget", limits.budget, milliseconds{200}, minutes{1});
+    section.duration("first_timeout", limits.first_timeout, milliseconds{20}, seconds{10});
+    section.number("tries", limits.tries, 1, 16);
+    section.number("in_flight", limits.in_flight, 1, 1'000'000);
+    section.number("waiters", limits.waiters, 1, 1'000'000);
+    section.size("in_flight_octets", limits.in_flight_octets, 65'536, 1U << 31U);
+    section.number("connections", limits.connections, 1, 64);
+    section.number("pipeline", limits.pipeline, 1, 10'000);
+    section.duration("idle", limits.idle, milliseconds{100}, hours{1});
+    section.number("failures_to_open", limits.failures_to_open, 1, 1000);
+    section.duration("backoff_first", limits.backoff_first, milliseconds{50}, minutes{10});
+    section.duration("backoff_most", limits.backoff_most, milliseconds{50}, hours{1});
+    if (limits.backoff_most < limits.backoff_first)
+        section.reading().complain(section.position_of("backoff_most"),
+                                   "'resolve.limits.backoff_most' is less than 'backoff_first'");
+}
+
+} // namespace
+
+void read_resolve(Section& top, resolver::Options& options)
+{
+    Section section{top.reading(), top.map("resolve"), "resolve"};
+    GroupOptions shorthand;
+    shorthand.name = kDefaultGroup;
+    shorthand.position = section.position_of("upstreams");
+    read_strategy(section, shorthand);
+    read_upstreams(section, shorthand);
+    if (!shorthand.upstreams.empty()) options.groups.push_back(std::move(shorthand));
+    read_groups(section, options);
+    read_routes(section, options);
+    // Whoever names upstreams wants them asked.
+    options.mode = options.groups.empty() ? Mode::off : Mode::forward;
+    section.choice<Mode>("mode", options.mode,
+                         {{"recurse", Mode::recurse}, {"forward", Mode::forward}, {"off", Mode::off}});
+    if (options.mode == Mode::forward && options.groups.empty())
+        section.reading().complain(section.position_of("mode"),
+                                   "'resolve.mode' is forward, but there is nobody to ask; expected 'upstreams' or "
+                                   "'groups'");
+    section.boolean("case_randomisation", options.case_randomisation);
+    section.boolean("cookies", options.cookies);
+    section.number("udp_size", options.udp_payload_size, 512, 4096);
+    read_limits(section, options.limits);
+    read_recurse(section, options.recurse);
+}
+
+} // namespace sallyport::conf

@@ -1,0 +1,70 @@
+#include "resolver/iterate/delegations.hpp"
+
+#include <algorithm>
+
+namespace sallyport::resolver::iterate {
+namespace {
+
+DelegationPtr from_options(const FixedZone& zone)
+{
+    auto made = std::make_shared<Delegation>();
+    made->zone = zone.zone;
+    made->fixed = true;
+    made->forward = zone.forward;
+    made->first = zone.first;
+    made->tcp = zone.tcp;
+    made->hints = zone.zone.is_root() && !zone.forward;
+    if (!zone.servers.empty()) made->servers.push_back({zone.zone, zone.servers});
+    for (const wire::Name& name : zone.names) made->servers.push_back({name, {}});
+    return made;
+}
+
+} // namespace
+
+Delegations::Delegations(const Options& options) : options_(options)
+{
+    for (const FixedZone& zone : options.fixed) {
+        (zone.forward ? forward_ : fixed_).insert_or_assign(zone.zone, from_options(zone));
+    }
+    if (!fixed_.contains(wire::Name{})) fixed_.emplace(wire::Name{}, from_options(root_hints()));
+}
+
+DelegationPtr Delegations::find(const wire::Name& zone, base::Instant now, bool skip_first) const
+{
+    if (const auto it = forward_.find(zone); it != forward_.end() && !(skip_first && it->second->first))
+        return it->second;
+    if (zone.is_root() && primed_ && now < primed_->expires) return primed_;
+    if (const auto it = fixed_.find(zone); it != fixed_.end() && !(skip_first && it->second->first)) return it->second;
+    const auto it = table_.find(zone);
+    if (it == table_.end() || (*it->second)->expires <= now) return nullptr;
+    return *it->second;
+}
+
+DelegationPtr Delegations::closest(const wire::Name& name, base::Instant now, bool skip_first) const
+{
+    for (wire::Name zone = name; !zone.is_root(); zone = zone.parent()) {
+        if (DelegationPtr found = find(zone, now, skip_first)) return found;
+    }
+    return find(wire::Name{}, now, skip_first); // the constructor saw to it that the root is there
+}
+
+void Delegations::put(DelegationPtr delegation)
+{
+    erase(delegation->zone);
+    if (entries_.size() >= std::max(options_.max_delegations, 1U)) {
+        table_.erase(entries_.back()->zone);
+        entries_.pop_back();
+    }
+    entries_.push_front(std::move(delegation));
+    table_.emplace(entries_.front()->zone, entries_.begin());
+}
+
+void Delegations::erase(const wire::Name& zone)
+{
+    const auto it = table_.find(zone);
+    if (it == table_.end()) return;
+    entries_.erase(it->second);
+    table_.erase(it);
+}
+
+} // namespace sallyport::resolver::iterate

@@ -1,0 +1,63 @@
+#pragma once
+
+#include "base/clock.hpp"
+#include "base/ip_address.hpp"
+#include "resolver/iterate/options.hpp"
+#include "wire/name.hpp"
+
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+namespace sallyport::resolver::iterate {
+
+/// A name server as its parent zone told of it.
+struct NameServer {
+    wire::Name name;
+    std::vector<base::Endpoint> glue;
+};
+
+/// A zone cut as the parent's servers told of it, or as it is configured.
+struct Delegation {
+    wire::Name zone;
+    std::vector<NameServer> servers;
+    base::Instant expires{};
+    bool fixed = false;   ///< configured: never expires
+    bool forward = false; ///< its servers recurse
+    bool first = false;   ///< where they fail, go on without them
+    bool tcp = false;
+    bool hints = false; ///< the root before priming
+};
+using DelegationPtr = std::shared_ptr<const Delegation>;
+
+/// Zone cuts by name. Only parents write here, and each entry lives as long as the parent said at the last visit: what
+/// a child says of itself prolongs nothing (ghost domains).
+class Delegations {
+public:
+    explicit Delegations(const Options& options);
+
+    /// The deepest cut at or above `name` that is known; the root's at least. `skip_first`: those that are only
+    /// the first choice do not count.
+    [[nodiscard]] DelegationPtr closest(const wire::Name& name, base::Instant now, bool skip_first = false) const;
+    [[nodiscard]] DelegationPtr find(const wire::Name& zone, base::Instant now, bool skip_first = false) const;
+    void put(DelegationPtr delegation);
+    void erase(const wire::Name& zone);
+    [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
+    /// The root's servers, primed: they stand in the place of the hints until they expire.
+    void put_primed(DelegationPtr root) { primed_ = std::move(root); }
+
+private:
+    struct NameHash {
+        std::size_t operator()(const wire::Name& name) const noexcept { return name.hash(); }
+    };
+    const Options& options_;
+    std::unordered_map<wire::Name, DelegationPtr, NameHash> fixed_;
+    std::unordered_map<wire::Name, DelegationPtr, NameHash> forward_;
+    std::list<DelegationPtr> entries_; // the one put last stands first
+    std::unordered_map<wire::Name, std::list<DelegationPtr>::iterator, NameHash> table_;
+    DelegationPtr primed_;
+};
+
+} // namespace sallyport::resolver::iterate

@@ -1,0 +1,330 @@
+#include "resolver/iterate/judge.hpp"
+
+#include "resolver/iterate/response.hpp"
+#include "resolver/iterate/trust.hpp"
+
+#include <algorithm>
+
+namespace sallyport::resolver::iterate {
+
+using cache::Rrset;
+using cache::RrsetKind;
+using dnssec::Step;
+using dnssec::Verdict;
+using wire::ExtendedError;
+using wire::Name;
+using wire::RrType;
+using wire::ValidationState;
+
+namespace {
+
+std::vector<base::Bytes> views(const cache::RdataList& list)
+{
+    std::vector<base::Bytes> all;
+    all.reserve(list.size());
+    for (const base::Bytes rdata : list) all.push_back(rdata);
+    return all;
+}
+
+std::int64_t date_of(const Engine::Parts& parts)
+{
+    return std::chrono::duration_cast<std::chrono::seconds>(parts.clock.wall().time_since_epoch()).count();
+}
+
+bool is_denial(const Rrset& set) noexcept { return set.type == RrType::NSEC || set.type == RrType::NSEC3; }
+
+} // namespace
+
+std::optional<Name> signer_of(const Rrset& set)
+{
+    for (const base::Bytes rdata : set.signatures) {
+        if (const auto signature = dnssec::read_rrsig(rdata)) return signature->signer;
+    }
+    return std::nullopt;
+}
+
+Rrset with_state(const Rrset& set, ValidationState state)
+{
+    Rrset copy = set;
+    copy.state = state;
+    return copy;
+}
+
+// --- one set
+
+SetCheck::SetCheck(Engine::Parts& parts, RrsetPtr set, std::shared_ptr<dnssec::ZoneKeys> keys)
+    : set_(std::move(set)), keys_(std::move(keys)), rdatas_(views(set_->records)), signatures_(views(set_->signatures))
+{
+    verifier_.emplace(dnssec::RrsetView{&set_->owner, set_->type, set_->rr_class, set_->ttl, rdatas_, signatures_},
+                      *keys_, parts.options.policy, date_of(parts));
+}
+
+Step SetCheck::step(dnssec::Budget& budget)
+{
+    if (set_->state == ValidationState::secure && !is_from_wildcard(*set_)) {
+        verdict_.state = ValidationState::secure;
+        verdict_.ttl = set_->ttl;
+        return Step::done;
+    }
+    const Step step = verifier_->step(budget);
+    if (step == Step::done) verdict_ = verifier_->verdict();
+    return step;
+}
+
+// --- a proof
+
+DenialCheck::DenialCheck(Engine::Parts& parts, std::vector<RrsetPtr> sets, std::shared_ptr<dnssec::ZoneKeys> keys,
+                         Name qname, RrType qtype, dnssec::Claim claim, std::uint8_t wildcard_labels)
+    : parts_(parts),
+      sets_(std::move(sets)),
+      keys_(std::move(keys)),
+      qname_(std::move(qname)),
+      qtype_(qtype),
+      claim_(claim),
+      wildcard_labels_(wildcard_labels)
+{
+}
+
+void DenialCheck::note(const SetCheck& check)
+{
+    const Verdict& verdict = check.verdict();
+    RrsetPtr& set = sets_[next_];
+    if (!verdict.is_secure()) {
+        // An NSEC that is not secure proves nothing; an SOA that is not must not be handed out as if it were.
+        if (!trouble_ || set->type == RrType::SOA) trouble_ = verdict;
+        return;
+    }
+    auto copy = std::make_shared<Rrset>(with_state(*set, ValidationState::secure));
+    copy->ttl = std::min(copy->ttl, verdict.ttl);
+    set = copy;
+    if (set->type == RrType::SOA) {
+        Rrset soa = *copy;
+        soa.rank = cache::Rank::referral; // for proofs; not as an answer, for its TTL is that of a denial
+        parts_.store.put(std::move(soa), parts_.now());
+    }
+    if (!is_denial(*set) || verdict.wildcard) return;
+    for (const base::Bytes rdata : set->records) records_.push_back({&copy->owner, copy->type, rdata});
+    held_.push_back(set);
+}
+
+Step DenialCheck::step(dnssec::Budget& budget)
+{
+    for (; next_ < sets_.size(); ++next_) {
+        const Rrset& set = *sets_[next_];
+        if (!is_denial(set) && set.type != RrType::SOA) continue;
+        if (!check_) check_.emplace(parts_, sets_[next_], keys_);
+        if (const Step step = check_->step(budget); step != Step::done) return step;
+        note(*check_);
+        check_.reset();
+    }
+    if (!prover_) {
+        prover_.emplace(dnssec::DenialQuestion{&qname_, qtype_, &keys_->zone(), claim_, wildcard_labels_}, records_);
+    }
+    if (const Step step = prover_->step(budget); step != Step::done) return step;
+    verdict_ = prover_->result().verdict;
+    finding_ = prover_->result().finding;
+    if (!verdict_.is_bogus()) {
+        for (const RrsetPtr& set : held_) parts_.denials.add(set, keys_->zone());
+    }
+    const bool bad_soa = std::any_of(sets_.begin(), sets_.end(), [](const RrsetPtr& set) {
+        return set->type == RrType::SOA && set->state != ValidationState::secure;
+    });
+    if (trouble_ && trouble_->is_bogus() && (verdict_.is_bogus() || bad_soa)) verdict_ = *trouble_;
+    return Step::done;
+}
+
+// --- what is to be judged by which keys
+
+Judge::Judge(Engine::Parts& parts, RrsetPtr set) : parts_(parts), set_(std::move(set)), judged_(set_)
+{
+    const bool synthesised = set_->type == RrType::CNAME && set_->is_data() && set_->signatures.empty() &&
+                             !set_->authority.empty() && set_->authority.front()->type == RrType::DNAME;
+    if (synthesised) judged_ = set_->authority.front();
+}
+
+bool Judge::waits_for(const Job& other, unsigned depth) const
+{
+    return trust_ && (trust_.get() == &other || trust_->waits_for(other, depth - 1));
+}
+
+Progress Judge::step(const std::shared_ptr<Job>& waiter, const BudgetPtr& budget, unsigned depth)
+{
+    for (;;) {
+        switch (phase_) {
+        case Phase::begin:
+            if (const Progress progress = begin(waiter, budget, depth); progress != Progress::done) return progress;
+            break;
+        case Phase::trust:
+        case Phase::unsigned_trust:
+            if (!trust_->is_done()) return Progress::waiting;
+            if (phase_ == Phase::trust) {
+                use_trust();
+            } else if (trust_->result()->state != ValidationState::secure) {
+                conclude(trust_->result()->state, trust_->result()->ede, trust_->result()->text);
+            } else if (!checked_zone_) {
+                // The zone that was asked is signed; between it and the name may be a cut to one that is not.
+                checked_zone_ = true;
+                const bool above = set_->type == RrType::DS && !judged_->owner.is_root();
+                const Name name = above ? judged_->owner.parent() : judged_->owner;
+                if (const Progress p = ask_trust(name, Phase::unsigned_trust, waiter, budget, depth);
+                    p != Progress::done) {
+                    return p;
+                }
+            } else {
+                missing_signature(trust_->result()->zone);
+            }
+            break;
+        case Phase::set: {
+            const Step step = check_->step(budget->validation);
+            if (step == Step::again) return Progress::turn;
+            spent_ = step == Step::spent;
+            const Verdict verdict = check_->verdict();
+            if (spent_) {
+                conclude(dnssec::bogus_verdict(ExtendedError::dnssec_bogus, "too much work to validate"));
+            } else if (verdict.is_secure() && verdict.wildcard) {
+                verdict_ = verdict;
+                begin_proof(keys_, dnssec::Claim::wildcard_answer, verdict.wildcard_labels);
+            } else {
+                conclude(verdict);
+            }
+            break;
+        }
+        case Phase::proof: {
+            const Step step = proof_->step(budget->validation);
+            if (step == Step::again) return Progress::turn;
+            spent_ = step == Step::spent;
+            Verdict verdict = proof_->verdict();
+            if (spent_) verdict = dnssec::bogus_verdict(ExtendedError::dnssec_bogus, "too much work to validate");
+            // There are NSEC records; they prove something else.
+            const bool some = std::any_of(judged_->authority.begin(), judged_->authority.end(),
+                                          [](const RrsetPtr& set) { return is_denial(*set); });
+            if (verdict.is_bogus() && verdict.ede == ExtendedError::nsec_missing && some) {
+                verdict.ede = ExtendedError::dnssec_bogus;
+            }
+            conclude(verdict);
+            break;
+        }
+        case Phase::done: return Progress::done;
+        }
+    }
+}
+
+Progress Judge::begin(const std::shared_ptr<Job>& waiter, const BudgetPtr& budget, unsigned depth)
+{
+    std::optional<Name> signer;
+    if (judged_->is_data()) {
+        signer = signer_of(*judged_);
+    } else {
+        for (const RrsetPtr& set : judged_->authority) {
+            if (!signer) signer = signer_of(*set);
+        }
+    }
+    const bool above = judged_->type == RrType::DS && !judged_->owner.is_root();
+    signed_ = signer && judged_->owner.is_under(*signer) && !(above && judged_->is_data() && *signer == judged_->owner);
+    if (signed_) {
+        signer_ = *signer;
+        return ask_trust(signer_, Phase::trust, waiter, budget, depth);
+    }
+    const Name zone = above ? judged_->owner.parent() : judged_->owner;
+    // An island of trust may begin below the zone that was asked: what is said of the zone says nothing of the island.
+    const auto trust = parts_.options.anchors->find(zone, date_of(parts_));
+    const bool island = trust.anchor != nullptr && !judged_->zone.is_under(trust.anchor->zone);
+    checked_zone_ = island || !zone.is_under(judged_->zone);
+    return ask_trust(checked_zone_ ? zone : judged_->zone, Phase::unsigned_trust, waiter, budget, depth);
+}
+
+Progress Judge::ask_trust(const Name& name, Phase phase, const std::shared_ptr<Job>& waiter, const BudgetPtr& budget,
+                          unsigned depth)
+{
+    phase_ = phase;
+    trust_ = parts_.trust(name, waiter, budget, depth + 1);
+    if (!trust_) {
+        conclude(ValidationState::bogus, ExtendedError::dnssec_bogus, "chain of trust is too deep");
+        return Progress::done;
+    }
+    return trust_->is_done() ? Progress::done : Progress::waiting;
+}
+
+void Judge::use_trust()
+{
+    const ZoneTrust& trust = *trust_->result();
+    if (trust.state != ValidationState::secure) {
+        spent_ = trust_->is_spent();
+        return conclude(trust.state, trust.ede, trust.text);
+    }
+    keys_ = trust.keys;
+    if (!judged_->is_data()) {
+        const bool name_error = judged_->kind == RrsetKind::nxdomain;
+        return begin_proof(keys_, name_error ? dnssec::Claim::name_error : dnssec::Claim::no_data, 0);
+    }
+    check_ = std::make_unique<SetCheck>(parts_, judged_, keys_);
+    phase_ = Phase::set;
+}
+
+void Judge::begin_proof(const std::shared_ptr<dnssec::ZoneKeys>& keys, dnssec::Claim claim, std::uint8_t labels)
+{
+    proof_ =
+        std::make_unique<DenialCheck>(parts_, judged_->authority, keys, judged_->owner, judged_->type, claim, labels);
+    phase_ = Phase::proof;
+}
+
+void Judge::missing_signature(const Name& zone)
+{
+    const auto ede =
+        judged_->is_data() || !judged_->authority.empty() ? ExtendedError::rrsigs_missing : ExtendedError::nsec_missing;
+    conclude(ValidationState::bogus, ede,
+             judged_->owner.to_text() + ' ' + wire::to_string(judged_->type) + " (zone " + zone.to_text() +
+                 (judged_->is_data() ? "): no signatures" : "): no proof that it is not there"));
+}
+
+void Judge::conclude(const Verdict& verdict)
+{
+    const Name& zone = keys_ ? keys_->zone() : judged_->zone;
+    std::string text =
+        verdict.is_secure() ? std::string{} : dnssec::describe(verdict, zone, judged_->owner, judged_->type);
+    if (verdict.is_secure() && !verdict_) verdict_ = verdict;
+    conclude(verdict.state, verdict.ede, std::move(text));
+}
+
+void Judge::conclude(ValidationState state, std::optional<ExtendedError> ede, std::string text)
+{
+    phase_ = Phase::done;
+    if (state == ValidationState::unchecked || state == ValidationState::indeterminate) {
+        state = ValidationState::insecure;
+    }
+    Rrset judged = with_state(*set_, state);
+    if (ede || !text.empty()) {
+        judged.ede = ede;
+        judged.ede_text = std::move(text);
+    }
+    const base::Instant now = parts_.now();
+    if (state == ValidationState::secure) {
+        ++parts_.stats.validations_secure;
+        if (proof_) judged.authority = proof_->sets();
+        if (verdict_ && judged.is_data() && verdict_->ttl < judged.ttl) {
+            judged.ttl = verdict_->ttl;
+            judged.expires = std::min(judged.expires, now + std::chrono::seconds(judged.ttl.seconds()));
+        }
+        if (judged_ != set_) {
+            judged.authority.front() = parts_.store.replace(judged_, with_state(*judged_, state), now);
+        }
+    } else if (state == ValidationState::bogus) {
+        ++parts_.stats.validations_bogus;
+        judged.ttl = wire::Ttl{static_cast<std::uint32_t>(parts_.options.bogus_ttl.count())};
+        judged.expires = now + parts_.options.bogus_ttl;
+    } else {
+        ++parts_.stats.validations_insecure;
+    }
+    if (parts_.tell) {
+        constexpr const char* kStates[] = {"unchecked", "secure", "insecure", "bogus", "indeterminate"};
+        parts_.say("judge", judged.owner.to_text() + ' ' + wire::to_string(judged.type) + ' ' +
+                                kStates[static_cast<std::size_t>(state)] + ' ' + judged.ede_text);
+    }
+    if (spent_) {
+        result_ = std::make_shared<const Rrset>(std::move(judged));
+    } else {
+        result_ = parts_.store.replace(set_, std::move(judged), now);
+    }
+}
+
+} // namespace sallyport::resolver::iterate

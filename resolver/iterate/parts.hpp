@@ -1,0 +1,211 @@
+#pragma once
+
+#include "base/siphash.hpp"
+#include "dnssec/dnssec.hpp"
+#include "resolver/iterate/delegations.hpp"
+#include "resolver/iterate/denials.hpp"
+#include "resolver/iterate/iterate.hpp"
+#include "resolver/iterate/servers.hpp"
+
+#include <deque>
+#include <map>
+#include <set>
+#include <unordered_map>
+
+/// What the engine is made of. Read by this folder alone.
+namespace sallyport::resolver::iterate {
+
+using cache::RrsetPtr;
+
+/// What one client query has cost so far; carried through everything done for it, never refilled on the way.
+struct Budget {
+    Budget(const Options& options, base::Instant now, const dnssec::Limits& limits, const base::Clock* clock,
+           dnssec::Stats* stats)
+        : deadline(now + options.limits.time), validation(limits, clock, stats)
+    {
+    }
+    unsigned packets = 0;
+    bool spent = false;
+    base::Instant deadline;
+    dnssec::Budget validation;
+};
+using BudgetPtr = std::shared_ptr<Budget>;
+
+/// Something that is done in steps and may wait for others. Run from the engine's queue only, so no call nests.
+class Job : public std::enable_shared_from_this<Job> {
+public:
+    Job(Engine::Parts& parts, BudgetPtr budget, unsigned depth)
+        : parts_(parts), budget_(std::move(budget)), depth_(depth)
+    {
+    }
+    virtual ~Job() = default;
+    Job(const Job&) = delete;
+    Job& operator=(const Job&) = delete;
+
+    virtual void run() = 0;
+    /// Whether this job waits, by any way, for `other`.
+    [[nodiscard]] virtual bool waits_for(const Job& other, unsigned depth) const = 0;
+
+    void add_waiter(const std::shared_ptr<Job>& job) { waiters_.push_back(job); }
+    [[nodiscard]] bool is_done() const noexcept { return done_; }
+    [[nodiscard]] const BudgetPtr& budget() const noexcept { return budget_; }
+    [[nodiscard]] unsigned depth() const noexcept { return depth_; }
+
+    bool queued = false;
+
+protected:
+    /// Tells everyone who waits.
+    void finish();
+
+    Engine::Parts& parts_;
+    BudgetPtr budget_;
+    unsigned depth_;
+    bool done_ = false;
+    std::vector<std::weak_ptr<Job>> waiters_;
+};
+
+class Fetch;
+class Trust;
+class Resolution;
+
+struct Key {
+    wire::Name name;
+    wire::RrType type{};
+    wire::RrClass rr_class{};
+    bool operator==(const Key&) const = default;
+};
+struct KeyHash {
+    std::size_t operator()(const Key& key) const noexcept
+    {
+        return key.name.hash() ^ (static_cast<std::size_t>(key.type) * 0x9E37'79B9'7F4A'7C15ULL);
+    }
+};
+
+/// A failure that is remembered for a moment (RFC 9520).
+struct Failure {
+    base::Instant expires{};
+    std::optional<wire::ExtendedError> ede{};
+    std::string text;
+};
+
+/// A query that is on its way.
+struct Pending {
+    std::weak_ptr<Fetch> fetch;
+    base::Endpoint server;
+    wire::Name qname; ///< in the case it was sent
+    wire::RrType qtype{};
+    wire::RrClass qclass{};
+    std::uint16_t id = 0;
+    bool tcp = false;
+    bool edns = false;
+    bool probe = false;
+    unsigned near_misses = 0;
+    base::Instant sent{};
+    base::Instant deadline{};
+};
+
+/// What is known of the keys of a zone.
+struct ZoneTrust {
+    wire::Name zone;
+    wire::ValidationState state = wire::ValidationState::indeterminate;
+    std::shared_ptr<dnssec::ZoneKeys> keys; ///< `secure`
+    std::optional<wire::ExtendedError> ede{};
+    std::string text;
+    base::Instant expires{};
+};
+using ZoneTrustPtr = std::shared_ptr<const ZoneTrust>;
+
+struct NameHash {
+    std::size_t operator()(const wire::Name& name) const noexcept { return name.hash(); }
+};
+
+struct Engine::Parts {
+    Parts(const base::Clock& clock_, base::RandomSource& random_, Upstream& upstream_, cache::RrsetStore& store_,
+          Options options_);
+    ~Parts();
+
+    const base::Clock& clock;
+    base::RandomSource& random;
+    Upstream& upstream;
+    cache::RrsetStore& store;
+    const Options options;
+    Stats stats;
+    dnssec::Stats validation_stats;
+    Servers servers;
+    Delegations delegations;
+    Denials denials;
+    Tell tell;
+
+    std::deque<std::shared_ptr<Job>> ready;
+    std::vector<std::shared_ptr<Job>> next_turn; ///< heavy work that lets others run
+    bool running = false;
+
+    std::unordered_map<Key, std::weak_ptr<Fetch>, KeyHash> fetches;
+    std::unordered_map<wire::Name, std::weak_ptr<Trust>, NameHash> trusts_in_work;
+    std::unordered_map<wire::Name, ZoneTrustPtr, NameHash> trusts;
+    std::unordered_map<std::uint64_t, std::shared_ptr<Resolution>> resolutions;
+    std::set<std::pair<base::Instant, std::uint64_t>> resolution_timers;
+    std::uint64_t next_resolution = 0;
+    std::vector<std::uint64_t> ended; ///< resolutions that are done, until nothing of them is in use
+    std::unordered_map<Token, Pending> pending;
+    std::set<std::pair<base::Instant, Token>> timers;
+    Token next_token = 0;
+    std::size_t fetches_in_flight = 0;
+    std::unordered_map<wire::Name, unsigned, NameHash> fetches_by_zone;
+    std::unordered_map<Key, Failure, KeyHash> failures;
+
+    [[nodiscard]] base::Instant now() const noexcept { return clock.now(); }
+    [[nodiscard]] bool validates() const noexcept
+    {
+        return options.dnssec && options.anchors && !options.anchors->empty();
+    }
+
+    [[nodiscard]] bool is_anchored(const wire::Name& name) const;
+    void wake(const std::shared_ptr<Job>& job);
+    void wake_next_turn(const std::shared_ptr<Job>& job) { next_turn.push_back(job); }
+    void drain() noexcept;
+    void say(std::string_view what, const std::string& detail) const
+    {
+        if (tell) tell(what, detail);
+    }
+
+    /// The look-up for a question: one in flight, or a new one. Null where it would wait for itself, or where too much
+    /// is in flight or too deep. `avoid`: servers whose data was bogus.
+    /// `whole_name`: the name is not minimised.
+    [[nodiscard]] std::shared_ptr<Fetch> fetch(const Question& question, const std::shared_ptr<Job>& waiter,
+                                               const BudgetPtr& budget, unsigned depth,
+                                               const std::vector<base::IpAddress>& avoid = {}, bool whole_name = false);
+    [[nodiscard]] std::shared_ptr<Trust> trust(const wire::Name& name, const std::shared_ptr<Job>& waiter,
+                                               const BudgetPtr& budget, unsigned depth);
+    void remember_trust(const ZoneTrustPtr& trust);
+    void remember_failure(const Key& key, std::optional<wire::ExtendedError> ede, const std::string& text,
+                          std::chrono::seconds ttl);
+    [[nodiscard]] const Failure* find_failure(const Key& key) const;
+    /// What is known of a name and type, an alias or that there is nothing among it; null where nothing is.
+    [[nodiscard]] RrsetPtr find_known(const Question& question, cache::Rank least, bool stale);
+
+    /// Takes a question up; without `done` only to renew what is known.
+    void begin(const Question& question, Done done, bool again);
+    void refresh(const Question& question);
+    void clear_ended()
+    {
+        for (const std::uint64_t number : ended) resolutions.erase(number);
+        ended.clear();
+    }
+
+    void send(const std::shared_ptr<Fetch>& fetch, Pending query, const wire::Name& zone, bool recursion);
+    void forget(Token token);
+    [[nodiscard]] base::Bytes write_query(Pending& query, bool recursion);
+
+    [[nodiscard]] std::array<std::uint8_t, 8> client_cookie(const base::IpAddress& server) const;
+    void note_cookie(const Pending& query, const wire::MessageView& message);
+
+    std::vector<std::uint8_t> room; ///< where queries are written
+    base::SipKey cookie_secret{};
+};
+
+/// Whether a message is the reply to the query, by everything that an attacker has to guess.
+enum class Fit : std::uint8_t { fits, near_miss, foreign, broken };
+[[nodiscard]] Fit judge_fit(const Pending& query, base::Bytes message, std::optional<wire::MessageView>& view);
+
+} // namespace sallyport::resolver::iterate

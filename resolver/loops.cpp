@@ -1,0 +1,73 @@
+#include "resolver/loops.hpp"
+
+#include <ifaddrs.h>
+
+#include <algorithm>
+
+namespace sallyport::resolver {
+namespace {
+
+bool is_wildcard(const base::IpAddress& address) noexcept
+{
+    const base::Bytes octets = address.octets();
+    return std::all_of(octets.begin(), octets.end(), [](std::uint8_t octet) { return octet == 0; });
+}
+
+bool same_socket(base::Transport left, base::Transport right) noexcept
+{
+    const auto datagrams = [](base::Transport one) {
+        return one == base::Transport::udp || one == base::Transport::doq || one == base::Transport::doh3;
+    };
+    return datagrams(left) == datagrams(right);
+}
+
+bool is_ours(const base::IpAddress& address, const OwnAddress& own, std::span<const base::IpAddress> local) noexcept
+{
+    if (own.endpoint.address == address) return true;
+    if (!is_wildcard(own.endpoint.address)) return false;
+    return address.is_loopback() || std::find(local.begin(), local.end(), address) != local.end();
+}
+
+} // namespace
+
+bool check_loops(const Options& options, std::span<const OwnAddress> own, std::span<const base::IpAddress> local,
+                 base::Problems& problems)
+{
+    bool good = true;
+    for (const GroupOptions& group : options.groups) {
+        for (const UpstreamOptions& upstream : group.upstreams) {
+            for (const base::IpAddress& address : upstream.addresses) {
+                const bool loop = std::any_of(own.begin(), own.end(), [&](const OwnAddress& one) {
+                    return one.endpoint.port == upstream.port && same_socket(one.transport, upstream.transport) &&
+                           is_ours(address, one, local);
+                });
+                if (!loop) continue;
+                good = false;
+                const std::string where = base::Endpoint{address, upstream.port, 0}.to_string();
+                problems.push_back(
+                    {base::ErrorCode::conflict,
+                     "the upstream '" + upstream.name + "' (" + where +
+                         ") is this gateway itself: it would ask itself for ever; expected another server",
+                     upstream.position});
+            }
+        }
+    }
+    return good;
+}
+
+std::vector<base::IpAddress> local_addresses()
+{
+    std::vector<base::IpAddress> found;
+    ifaddrs* list = nullptr;
+    if (::getifaddrs(&list) != 0) return found;
+    for (const ifaddrs* one = list; one != nullptr; one = one->ifa_next) {
+        if (one->ifa_addr == nullptr) continue;
+        const int family = one->ifa_addr->sa_family;
+        if (family == AF_INET || family == AF_INET6)
+            found.push_back(base::Endpoint::from_sockaddr(one->ifa_addr).address);
+    }
+    ::freeifaddrs(list);
+    return found;
+}
+
+} // namespace sallyport::resolver

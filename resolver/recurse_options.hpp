@@ -1,0 +1,48 @@
+#pragma once
+
+#include "cache/rrset_store.hpp"
+#include "dnssec/options.hpp"
+#include "resolver/iterate/options.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace sallyport::resolver {
+
+using namespace std::chrono_literals;
+
+/// What the network side of recursion may hold, per worker.
+struct RecurseLimits {
+    std::uint32_t sockets = 2048;             ///< open for queries, connections included
+    std::uint32_t waiting = 4096;             ///< queries that wait for a socket; more fail
+    std::uint32_t connections = 256;          ///< over TCP, to all servers together
+    std::uint32_t connections_per_server = 2; ///< over TCP
+    std::uint32_t pipeline = 100;             ///< queries in flight on one connection
+    std::chrono::milliseconds connect = 3s;   ///< to open a connection
+    std::chrono::milliseconds idle = 10s;     ///< a connection without a query is closed
+};
+
+/// Asking the name servers of the DNS from the root down.
+struct RecurseOptions {
+    iterate::Options engine;
+    dnssec::Options dnssec;
+    RecurseLimits limits;
+    std::string root_hints; ///< zone text with the root's NS and their addresses; empty: the built-in ones
+    base::SourcePosition root_hints_position;
+    bool allow_loopback = false;              ///< servers at 127/8 and ::1 are asked; for tests
+    bool strip_private_addresses = false;     ///< fills `engine.private_addresses` where those are empty
+    std::uint64_t store_bytes = 64U << 20U;   ///< of the record sets that all workers share
+    std::shared_ptr<cache::RrsetStore> store; ///< made by `prepare_recursion`
+};
+
+struct Options;
+
+/// Reads what the options name (root hints, trust anchors), and makes the store, or goes on with that of `before`
+/// where its size and its lifetimes are the same. On the control thread. False in `problems` where something is wrong.
+bool prepare_recursion(Options& options, const Options* before, const cache::RrsetOptions& lifetimes, std::int64_t date,
+                       base::Problems& problems);
+
+} // namespace sallyport::resolver

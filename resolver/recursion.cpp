@@ -1,0 +1,222 @@
+#include "resolver/recursion.hpp"
+
+#include "resolver/recurse.hpp"
+
+#include <algorithm>
+#include <string>
+
+namespace sallyport::resolver {
+namespace {
+
+using wire::Rcode;
+
+using namespace std::chrono_literals;
+
+constexpr std::string_view kUpstream = "recursion";
+
+base::MutableBytes writing_room()
+{
+    static thread_local const std::unique_ptr<std::uint8_t[]> room{new std::uint8_t[wire::kMaxMessageSize]};
+    return {room.get(), wire::kMaxMessageSize};
+}
+
+iterate::Question question_of(const FlightKey& key)
+{
+    const Inquiry& asked = key.inquiry;
+    return {asked.qname, asked.qtype, asked.qclass, asked.checking_disabled};
+}
+
+bool is_negative(const iterate::Answer& answer, wire::RrType qtype)
+{
+    if (answer.rcode == Rcode::NXDOMAIN) return true;
+    return std::none_of(answer.answers.begin(), answer.answers.end(),
+                        [qtype](const cache::RrsetPtr& set) { return set->type == qtype; });
+}
+
+/// An answer as it is told and kept (RFC 4035 §3.2.3: AD says that all of it is secure).
+void write_result(const iterate::Answer& answer, const FlightKey& key, base::Instant now, FlightResult& result)
+{
+    const base::MutableBytes room = writing_room();
+    wire::MessageWriter writer{room, room.size()};
+    writer.begin(0, wire::flag::QR | wire::flag::RD);
+    if (!writer.question(key.inquiry.qname, key.inquiry.qtype, key.inquiry.qclass)) return;
+    const bool whole = iterate::write_answer(answer, question_of(key), key.inquiry.dnssec_ok, now, writer);
+    const base::Bytes message = writer.message();
+    result.message.assign(message.begin(), message.end());
+    result.has_answer = true;
+    result.answer.message = result.message;
+    result.answer.rcode = answer.rcode;
+    result.answer.negative = is_negative(answer, key.inquiry.qtype);
+    result.answer.authentic = (writer.flags() & wire::flag::AD) != 0;
+    const bool lasting = whole && !answer.stale && answer.state != wire::ValidationState::bogus;
+    if (lasting) result.answer.lifetime = std::chrono::seconds{writer.smallest_ttl(wire::Ttl{0}).seconds()};
+}
+
+FlightResult result_of(const iterate::Answer& answer, const FlightKey& key, base::Instant now)
+{
+    FlightResult result;
+    result.validation = answer.state;
+    result.ede = answer.ede;
+    result.ede_text = answer.ede_text;
+    result.upstream = kUpstream;
+    if (answer.rcode != Rcode::SERVFAIL) write_result(answer, key, now, result);
+    return result;
+}
+
+void add(std::deque<base::Counter>& sums, const iterate::Stats& more)
+{
+    std::size_t at = 0;
+    more.each([&](const char*, const char*, const base::Counter& counter) {
+        if (at == sums.size()) sums.emplace_back();
+        sums[at++].add(counter.get());
+    });
+}
+
+struct SetName {
+    wire::Name owner;
+    wire::RrType type;
+    wire::RrClass rr_class;
+};
+
+void forget_sets(cache::RrsetStore& store, const wire::Name& apex, bool subtree, base::Instant now)
+{
+    std::vector<SetName> gone;
+    store.each(now, [&](const cache::Rrset& set) {
+        // That a name does not exist is kept beside all its types.
+        const auto type = set.kind == cache::RrsetKind::nxdomain ? wire::RrType{} : set.type;
+        if (set.owner == apex || (subtree && set.owner.is_under(apex))) gone.push_back({set.owner, type, set.rr_class});
+        return true;
+    });
+    for (const SetName& set : gone) store.erase(set.owner, set.type, set.rr_class);
+}
+
+/// Of the store that all workers share: told by one of them.
+void tell_store(const cache::RrsetCounts& counts, const auto& visit)
+{
+    const auto tell = [&](const char* name, const char* help, std::uint64_t value) {
+        base::Counter counter;
+        counter.set(value);
+        visit(name, help, counter);
+    };
+    tell("recursion_record_sets", "Record sets kept", counts.entries);
+    tell("recursion_record_sets_octets", "Memory of record sets kept", counts.octets);
+    tell("recursion_record_sets_hits_total", "Look-ups that found a record set", counts.hits);
+    tell("recursion_record_sets_misses_total", "Look-ups that found no record set", counts.misses);
+    tell("recursion_record_sets_stored_total", "Record sets stored", counts.stored);
+    tell("recursion_record_sets_outranked_total", "Record sets not stored: a more trusted one was there",
+         counts.outranked);
+    tell("recursion_record_sets_evicted_total", "Record sets that made room for others", counts.evicted);
+    tell("recursion_record_sets_too_large_total", "Record sets not stored for their size", counts.too_large);
+}
+
+} // namespace
+
+/// One engine, and the options it was made by.
+struct Recursion::Running {
+    Running(net::Worker& worker, std::shared_ptr<const Options> given, RecurseStats& stats)
+        : options(std::move(given)), recursor(worker, options->recurse, stats)
+    {
+    }
+    std::shared_ptr<const Options> options;
+    Recursor recursor;
+};
+
+Recursion::Recursion(net::Worker& worker) : worker_(worker) { add(gone_, iterate::Stats{}); }
+
+Recursion::~Recursion() { stop(); }
+
+void Recursion::retire()
+{
+    if (!current_) return;
+    leaving_.push_back(std::move(current_));
+}
+
+/// Those that nobody waits for any more go.
+void Recursion::bury()
+{
+    for (auto it = leaving_.begin(); it != leaving_.end();) {
+        if (!(*it)->recursor.is_idle()) {
+            ++it;
+            continue;
+        }
+        add(gone_, (*it)->recursor.engine().stats());
+        it = leaving_.erase(it);
+    }
+}
+
+void Recursion::reconfigure(const std::shared_ptr<const Options>& options)
+{
+    const bool wanted = options->mode == Mode::recurse && options->recurse.store != nullptr;
+    if (wanted && current_ && current_->options == options) return;
+    auto made = wanted ? std::make_unique<Running>(worker_, options, stats_) : nullptr;
+    replace(std::move(made));
+}
+
+void Recursion::replace(std::unique_ptr<Running> with)
+{
+    const std::lock_guard lock{mutex_};
+    retire();
+    bury();
+    current_ = std::move(with);
+}
+
+void Recursion::forget(const wire::Name& apex, bool subtree)
+{
+    if (!current_) return;
+    cache::RrsetStore& store = *current_->options->recurse.store;
+    if (apex.is_root() && subtree)
+        store.clear();
+    else
+        forget_sets(store, apex, subtree, worker_.clock().now());
+    replace(std::make_unique<Running>(worker_, current_->options, stats_));
+}
+
+void Recursion::resolve(const FlightKey& key, Done done)
+{
+    if (!leaving_.empty()) {
+        const std::lock_guard lock{mutex_};
+        bury();
+    }
+    current_->recursor.resolve(question_of(key), [this, key, told = std::move(done)](const iterate::Answer& answer) {
+        told(result_of(answer, key, worker_.clock().now())); // by which its lifetimes were set
+    });
+}
+
+std::chrono::milliseconds Recursion::patience() const noexcept
+{
+    return current_ ? current_->options->recurse.engine.limits.time : 0ms;
+}
+
+void Recursion::explain(const Question& question, const Tell& tell) const
+{
+    const iterate::Engine& engine = current_->recursor.engine();
+    tell("recursion", "name servers are asked from the root down");
+    tell("nearest known zone cut", engine.known_cut(question.qname).to_text());
+    if (!engine.options().anchors) tell("validation", "no trust anchor is set");
+}
+
+void Recursion::stop() noexcept
+{
+    const std::lock_guard lock{mutex_};
+    retire();
+    for (const auto& one : leaving_) add(gone_, one->recursor.engine().stats());
+    leaving_.clear();
+}
+
+void Recursion::each_counter(
+    const std::function<void(const char* name, const char* help, const base::Counter&)>& visit) const
+{
+    stats_.each(visit);
+    const std::lock_guard lock{mutex_};
+    const auto named = [&](const char* name, const char* help, const base::Counter& counter) {
+        visit(("recursion_" + std::string{name} + "_total").c_str(), help, counter);
+    };
+    auto sum = gone_.begin(); // of all that have left: their names are those of any other
+    iterate::Stats{}.each([&](const char* name, const char* help, const base::Counter&) { named(name, help, *sum++); });
+    const auto tell = [&](const iterate::Stats& stats) { stats.each(named); };
+    if (current_) tell(current_->recursor.engine().stats());
+    for (const auto& one : leaving_) tell(one->recursor.engine().stats());
+    if (worker_.index() == 0 && current_) tell_store(current_->options->recurse.store->counts(), visit);
+}
+
+} // namespace sallyport::resolver

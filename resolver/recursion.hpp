@@ -1,0 +1,64 @@
+#pragma once
+
+#include "resolver/options.hpp"
+#include "resolver/recurse_stats.hpp"
+#include "resolver/shared.hpp"
+#include "resolver/waiter.hpp"
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+namespace sallyport::net {
+class Worker;
+}
+
+namespace sallyport::resolver {
+
+class Recursor;
+
+/// The part of a worker's resolver that recurses: takes questions in flight and hands back what is told to clients and
+/// kept. Its worker's thread only, but for `each_counter`.
+class Recursion {
+public:
+    explicit Recursion(net::Worker& worker);
+    ~Recursion();
+    Recursion(const Recursion&) = delete;
+    Recursion& operator=(const Recursion&) = delete;
+
+    /// From the next question on; what is in flight goes on as it began. Does nothing but in mode `recurse`.
+    void reconfigure(const std::shared_ptr<const Options>& options);
+    [[nodiscard]] bool is_on() const noexcept { return current_ != nullptr; }
+
+    using Done = std::function<void(FlightResult result)>;
+    /// `done` may be called at once.
+    void resolve(const FlightKey& key, Done done);
+    /// How long others may have to wait for an answer.
+    [[nodiscard]] std::chrono::milliseconds patience() const noexcept;
+    void explain(const Question& question, const Tell& tell) const;
+    /// Takes the record sets of a name, and of those below it, out of the store; begins anew with delegations, keys and
+    /// failures.
+    void forget(const wire::Name& apex, bool subtree);
+    /// Ends everything; nobody is told.
+    void stop() noexcept;
+
+    void each_counter(const std::function<void(const char* name, const char* help, const base::Counter&)>& visit) const;
+
+private:
+    struct Running;
+
+    void replace(std::unique_ptr<Running> with);
+    void retire();
+    void bury();
+
+    net::Worker& worker_;
+    RecurseStats stats_;
+    mutable std::mutex mutex_; // held while those below change, and while others read their counters
+    std::unique_ptr<Running> current_;
+    std::vector<std::unique_ptr<Running>> leaving_;
+    std::deque<base::Counter> gone_; // sums of those that have left
+};
+
+} // namespace sallyport::resolver

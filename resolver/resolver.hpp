@@ -1,0 +1,79 @@
+#pragma once
+
+/// Module `resolver`: whom to ask, and what to make of what they say.
+///
+/// A worker's `Resolver` takes questions that nobody here can answer, asks upstreams (forwarding) or the name servers
+/// of the DNS (recursion), and tells everyone who waits. Equal questions in flight are asked once, across workers. It
+/// knows no client, no door and no policy. Start reading at `Resolver::resolve`.
+
+#include "base/clock.hpp"
+#include "base/counter.hpp"
+#include "base/histogram.hpp"
+#include "cache/cache.hpp"
+#include "resolver/options.hpp"
+#include "resolver/waiter.hpp"
+#include "wire/name.hpp"
+#include "wire/types.hpp"
+
+#include <boost/intrusive/list.hpp>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string_view>
+
+namespace sallyport::net {
+class Worker;
+}
+
+namespace sallyport::resolver {
+
+/// What an operator sees of one upstream; of one worker.
+struct UpstreamReport {
+    std::string_view group;
+    std::string_view name;
+    std::string_view transport;
+    bool open = true; ///< false while the circuit breaker keeps it out
+    std::uint64_t queries = 0, answers = 0, timeouts = 0, failures = 0, retries = 0, connections = 0, in_flight = 0;
+    base::Duration smoothed_rtt{};
+};
+
+/// Resolution on one worker. Its thread only, but for `each_counter`.
+class Resolver final : public Backend {
+public:
+    /// `shared` is the same for all workers; `cache` may be null. All borrowed.
+    Resolver(net::Worker& worker, Shared& shared, cache::Cache* cache);
+    ~Resolver() override;
+    Resolver(const Resolver&) = delete;
+    Resolver& operator=(const Resolver&) = delete;
+
+    /// New groups and routes, from the next question on; what is in flight goes on as it began. Pools of upstreams that
+    /// did not change keep their connections and their health.
+    void reconfigure(std::shared_ptr<const Options> options);
+
+    [[nodiscard]] Taken resolve(const Question& question, Waiter& waiter, base::Instant now) noexcept override;
+    void fetch(const Question& question, base::Instant now) noexcept override;
+    void explain(const Question& question, const Tell& tell) const override;
+
+    /// Forgets what recursion has learned of a name, and of those below it; and all delegations.
+    void forget(const wire::Name& apex, bool subtree);
+
+    /// Ends connections cleanly and lets waiters go, unheard.
+    void stop() noexcept;
+
+    void each_counter(const std::function<void(const char* name, const char* help, const base::Counter&)>& visit) const;
+    /// Counters of each upstream, by labels (`{group="…",upstream="…"}`). Any thread.
+    void each_upstream_counter(const std::function<void(const char* name, const char* help, const std::string& labels,
+                                                        const base::Counter&)>& visit) const;
+    /// How long each upstream takes to answer, by the same labels. Any thread.
+    void
+    each_upstream_latency(const std::function<void(const std::string& labels, const base::Histogram&)>& visit) const;
+    void each_upstream(const std::function<void(const UpstreamReport&)>& visit) const;
+
+private:
+    struct Parts;
+    std::unique_ptr<Parts> parts_;
+};
+
+} // namespace sallyport::resolver
