@@ -74,6 +74,8 @@ void Finisher::finish(Query& query, std::uint32_t unix_time) noexcept
     wire::MessageWriter& answer = *query.answer;
     answer.set_limit(limit(query));
     const auto* const edns = query.request.edns();
+    // Only for those who know what it means (RFC 6840 §5.8).
+    if (!query.dnssec_ok && !query.request.header().has(wire::flag::AD)) answer.clear_flags(wire::flag::AD);
     if (edns != nullptr) write_opt(query, *edns, unix_time);
     // Codes above 15 have their upper bits in OPT: without one the client would read another code.
     else if (static_cast<unsigned>(answer.rcode()) > 15)
@@ -110,6 +112,8 @@ void Finisher::write_opt(Query& query, const wire::EdnsView& asked, std::uint32_
 
 void Finisher::count(const Query& query) noexcept
 {
+    if (query.source == Source::rule) ++stats_.from_rule;
+    if (query.source == Source::zone) ++stats_.from_zone;
     if ((query.answer->flags() & wire::flag::TC) != 0) ++stats_.truncated;
     switch (query.answer->rcode()) {
     case Rcode::FORMERR: ++stats_.formerr; break;

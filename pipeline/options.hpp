@@ -26,7 +26,16 @@ struct DdrOptions {
     std::uint32_t ttl = 300;
 };
 
+/// What a blocked name is answered with.
+struct BlockOptions {
+    enum class Kind : std::uint8_t { nxdomain, nodata, zero_address, refused, address };
+    Kind kind = Kind::nxdomain;
+    std::vector<base::IpAddress> addresses; ///< of `address`: where blocked names lead
+    std::uint32_t ttl = 60;
+};
+
 struct Options {
+    BlockOptions block;
     policy::AccessOptions access;
     policy::RateLimitOptions rate_limit;
     DdrOptions ddr;
@@ -46,6 +55,9 @@ struct Options {
     std::uint32_t keepalive_milliseconds = 10'000;
     /// Queries that wait for their answer at once, per worker.
     std::uint32_t queries_in_flight = 20'000;
+    /// What their requests may take, octets, per worker. One of up to 1 KiB always finds room: there are so many at
+    /// most.
+    std::uint32_t queries_in_flight_octets = 32U << 20U;
 };
 
 } // namespace sallyport::pipeline

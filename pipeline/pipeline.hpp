@@ -9,13 +9,21 @@
 
 #include "base/clock.hpp"
 #include "base/counter.hpp"
+#include "base/histogram.hpp"
 #include "base/random.hpp"
+#include "cache/cache.hpp"
 #include "pipeline/options.hpp"
 #include "pipeline/query.hpp"
+#include "resolver/waiter.hpp"
 #include "zones/zones.hpp"
 
 #include <array>
 #include <memory>
+#include <string_view>
+
+namespace sallyport::lua {
+class Runtime;
+}
 
 namespace sallyport::pipeline {
 
@@ -40,21 +48,37 @@ enum class Intake : std::uint8_t {
 enum class Step : std::uint8_t { next, answered, drop, suspended };
 
 class Pipeline;
+class Observer;
+
+/// What a worker's pipeline works with beside its own parts. Each is borrowed and may be null: what is not there is not
+/// in the walk.
+struct Services {
+    cache::Cache* cache = nullptr;
+    resolver::Backend* resolver = nullptr;
+    lua::Runtime* script = nullptr;
+    Observer* observer = nullptr;
+};
 
 /// One step of the walk. A stage adapts one module to `Query` and decides nothing else.
 class Stage {
 public:
     virtual ~Stage() = default;
     [[nodiscard]] virtual Step handle(Query& query) noexcept = 0;
+    /// For `explain`.
+    [[nodiscard]] virtual std::string_view name() const noexcept { return "stage"; }
 };
 
 struct Stats {
     base::Counter queries[base::kTransports];
     base::Counter replies[base::kTransports];
+    base::Histogram latency[base::kTransports]; ///< from the arrival of a query to its answer
     base::Counter formerr, notimp, refused, badvers, servfail, nxdomain, ignored, malformed;
     base::Counter denied, rate_limited, errors_unanswered, reflection_ports;
     base::Counter truncated, suspended, abandoned, in_flight, in_flight_full, cookies_valid, cookies_new;
+    base::Counter in_flight_octets, in_flight_octets_full;
     base::Counter ddr_answers;
+    base::Counter from_rule, from_zone, from_cache, from_stale_cache, from_upstream;
+    base::Counter unresolved, resolver_overloaded, unknown_group;
 
     template <class V>
     void each(V&& visit) const
@@ -76,9 +100,21 @@ struct Stats {
         visit("abandoned_total", "Waiting queries whose client went", abandoned);
         visit("in_flight", "Queries waiting for their answer", in_flight);
         visit("in_flight_full_total", "Queries answered SERVFAIL because too many were waiting", in_flight_full);
+        visit("in_flight_octets", "Memory of the requests of queries waiting for their answer", in_flight_octets);
+        visit("in_flight_octets_full_total", "Long queries answered SERVFAIL because no memory was left for them",
+              in_flight_octets_full);
         visit("cookies_valid_total", "Queries with a server cookie of ours", cookies_valid);
         visit("cookies_new_total", "Queries with a client cookie only, or one we do not know", cookies_new);
         visit("ddr_answers_total", "Answers under resolver.arpa and _dns.<name>", ddr_answers);
+        visit("from_rule_total", "Answers decided by a rule", from_rule);
+        visit("from_zone_total", "Answers from local zones", from_zone);
+        visit("from_cache_total", "Answers from the cache", from_cache);
+        visit("from_stale_cache_total", "Answers from the cache past their time (RFC 8767)", from_stale_cache);
+        visit("from_upstream_total", "Answers that were asked of others", from_upstream);
+        visit("unresolved_total", "Queries answered SERVFAIL because nobody answered", unresolved);
+        visit("resolver_overloaded_total", "Queries that found too many questions in flight", resolver_overloaded);
+        visit("unknown_group_total", "Queries that a rule sent to a group of upstreams that is not there",
+              unknown_group);
     }
 };
 
@@ -96,6 +132,8 @@ public:
 
     /// Goes on with a suspended query at the stage after the one that held it; that stage may have answered already.
     void resume(Query& query, Step step, base::Instant now) noexcept;
+    /// What the resolver found out for a suspended query.
+    void resolved(Query& query, const resolver::Outcome& outcome, base::Instant now) noexcept;
     /// The client went: its waiting queries are let go; whoever holds them is told by the hook that unlinks.
     void abandon(QueryList& queries) noexcept;
 
@@ -107,13 +145,18 @@ public:
     [[nodiscard]] const Stats& stats() const noexcept { return stats_; }
     [[nodiscard]] const zones::Stats& zone_stats() const noexcept;
 
+    /// What the walk works with from now on; queries in flight go on. Its thread only.
+    void set_services(const Services& services) noexcept;
+    /// Runs one query as `receive` does, and tells `trace` what every stage decides.
+    Intake explain(const Arrival& arrival, Trace& trace) noexcept;
+
     /// For tests and later stages: puts a stage of someone else after the local zones.
     void append_stage(std::unique_ptr<Stage> stage);
 
 private:
     struct Parts;
 
-    Query* take_query() noexcept;
+    Query* take_query(std::size_t request_size) noexcept;
     void detach(Query& query) noexcept;
     void release(Query& query) noexcept;
     void begin(Query& query, const Arrival& arrival) noexcept;
@@ -121,7 +164,9 @@ private:
     Step precheck(Query& query) noexcept;
     void walk(Query& query, std::size_t stage) noexcept;
     void keep(Query& query) noexcept;
+    void judge(Query& query) noexcept;
     void deliver(Query& query) noexcept;
+    void observe(Query& query, base::Bytes answer, wire::Rcode rcode) noexcept;
     void discard(Query& query) noexcept;
     Intake refuse_overloaded(const wire::MessageView& request, const Arrival& arrival) noexcept;
     Intake refuse_unparsed(const Arrival& arrival) noexcept;

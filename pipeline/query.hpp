@@ -4,6 +4,7 @@
 #include "base/clock.hpp"
 #include "base/ip_address.hpp"
 #include "base/transport.hpp"
+#include "resolver/waiter.hpp"
 #include "wire/message_view.hpp"
 #include "wire/message_writer.hpp"
 #include "wire/name.hpp"
@@ -29,6 +30,11 @@ struct Client {
 
 class Query;
 class Finisher;
+class Pipeline;
+class Trace;
+
+/// Where an answer came from.
+enum class Source : std::uint8_t { none, pipeline, rule, zone, cache, stale_cache, upstream };
 
 /// An answer on its way out; borrowed for the call.
 struct Reply {
@@ -60,7 +66,7 @@ using QueryHook = boost::intrusive::list_base_hook<boost::intrusive::link_mode<b
 using QueryList = boost::intrusive::list<Query, boost::intrusive::constant_time_size<false>>;
 
 /// One question in flight. Made and owned by the pipeline; doors see it only in `Reply`.
-class Query : public QueryHook {
+class Query : public QueryHook, private resolver::Waiter {
 public:
     Query() = default;
     Query(const Query&) = delete;
@@ -87,15 +93,40 @@ public:
     bool cookie_valid = false; ///< the client sent a server cookie of ours: its address is its own
     bool is_error = false;     ///< counts against the error answers a network may cause over UDP
 
-    /// Links a suspended query to whoever will answer it; unlinks itself when the client goes.
+    /// For a stage of someone else's that holds queries; unlinks itself when the client goes.
     boost::intrusive::list_member_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> waiting;
 
     /// May not be kept by anyone (cache-control: max-age=0).
     bool uncacheable = false;
 
+    /// A local zone's alias leads out of what we own: `rest` is what remains to be found out, and `answer` has the
+    /// start of the chain.
+    bool chained = false;
+    wire::Name rest;
+
+    // What became of it, for logs, metrics and explain. Texts live until the observer has heard.
+    std::uint64_t id = 0; ///< of this process: worker and running number
+    Source source = Source::none;
+    wire::ValidationState validation = wire::ValidationState::unchecked;
+    std::string_view upstream{}; ///< who answered
+    std::string_view rule{};     ///< the rule that decided
+    std::string_view group{};    ///< of upstreams, where a rule chose one
+    std::string_view why{};      ///< what the last stage has to say for `explain`; static text, or as `rule`
+    Trace* trace = nullptr;      ///< someone wants to know what each stage decides
+
+    /// Waits for the resolver; `pipeline` is told. Unlinks itself when the client goes.
+    [[nodiscard]] resolver::Waiter& waiter(Pipeline& pipeline) noexcept
+    {
+        pipeline_ = &pipeline;
+        return *this;
+    }
+
 private:
     friend class Pipeline;
     friend class Finisher;
+    void resolved(const resolver::Outcome& outcome, base::Instant now) noexcept override;
+
+    Pipeline* pipeline_ = nullptr;
     std::vector<std::uint8_t> kept_; ///< the request of a suspended query; a common capacity stays with the pool
     QueryList* owner_ = nullptr;
     std::size_t stage_ = 0; ///< where the walk stands

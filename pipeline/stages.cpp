@@ -5,11 +5,9 @@ namespace sallyport::pipeline {
 using wire::ExtendedError;
 using wire::Rcode;
 
-AdmissionStage::AdmissionStage(const Options& options, Stats& stats)
+AdmissionStage::AdmissionStage(const Options& options, policy::TokenBuckets& buckets, Stats& stats)
     : access_(options.access),
-      buckets_({options.rate_limit.per_second, options.rate_limit.burst, options.rate_limit.v4_prefix,
-                options.rate_limit.v6_prefix},
-               options.rate_limit.table_size),
+      buckets_(buckets),
       exempt_(options.rate_limit.exempt),
       silent_(options.access.silent),
       stats_(stats)
@@ -24,6 +22,7 @@ Step AdmissionStage::handle(Query& query) noexcept
         if (silent_ && base::is_datagram(query.client.transport)) return Step::drop;
         query.answer->set_rcode(Rcode::REFUSED);
         query.ede = Query::Ede{ExtendedError::prohibited, "this network is not served"};
+        query.why = "this network is not served";
         return Step::answered;
     }
     if (buckets_.take(address, query.arrival) || policy::any_contains(exempt_, address)) return Step::next;
@@ -33,6 +32,7 @@ Step AdmissionStage::handle(Query& query) noexcept
 Step AdmissionStage::over_limit(Query& query) noexcept
 {
     ++stats_.rate_limited;
+    query.why = "over the rate limit of this network";
     // Over UDP the address may be forged: TC sends a real client to TCP and gives a forged one nothing to reflect.
     if (base::is_datagram(query.client.transport) && !query.cookie_valid) {
         query.answer->set_flags(wire::flag::TC);
@@ -86,13 +86,20 @@ Step ZonesStage::handle(Query& query) noexcept
                                    base::is_datagram(query.client.transport)};
     const auto result = zones::answer(*snapshot_, question, limits_, *query.answer, stats_);
     switch (result.outcome) {
-    case zones::Outcome::not_ours: return Step::next;
-    case zones::Outcome::answered:
-    case zones::Outcome::truncated: return Step::answered;
-    case zones::Outcome::unfinished: break;
+    case zones::Outcome::not_ours: query.why = "in no local zone"; return Step::next;
+    case zones::Outcome::answered: query.why = "local data"; break;
+    case zones::Outcome::truncated: query.why = "local data, more than fits"; break;
+    case zones::Outcome::unfinished:
+        query.source = Source::zone;
+        query.why = "an alias that leads out of local data";
+        // What is known is the answer of an authoritative server (RFC 1034 §4.3.2 step 3a), and without a resolver
+        // behind us it is all there is.
+        if (!followed_) return Step::answered;
+        query.chained = true;
+        query.rest = result.rest;
+        return Step::next;
     }
-    // The alias points out of what we own. What is known is the answer of an authoritative server (RFC 1034 §4.3.2
-    // step 3a), and without a resolver behind us it is all there is.
+    query.source = Source::zone;
     return Step::answered;
 }
 

@@ -406,6 +406,24 @@ TEST(Pipeline, TooManyWaitingQueriesHearSoAtOnce)
     EXPECT_EQ(gate.pipeline.stats().in_flight.get(), 1U) << "room again";
 }
 
+TEST(Pipeline, LongWaitingQueriesHaveABudgetOfOctets)
+{
+    Options options;
+    options.queries_in_flight_octets = 10'000;
+    SuspendingGate gate{options};
+    const QueryOptions padded{.edns = true, .options = {{wire::EdnsOptionCode::PADDING, Octets(1500)}}};
+    for (int i = 0; i < 20; ++i) (void)gate.ask(query_for("wait.example.", padded));
+    EXPECT_LE(gate.pipeline.stats().in_flight_octets.get(), 10'000U);
+    EXPECT_EQ(gate.pipeline.stats().in_flight.get() + gate.pipeline.stats().in_flight_octets_full.get(), 20U);
+    EXPECT_GT(gate.pipeline.stats().in_flight_octets_full.get(), 10U);
+    EXPECT_EQ(gate.door.answer().rcode(), Rcode::SERVFAIL);
+    const auto long_ones = gate.pipeline.stats().in_flight.get();
+    for (int i = 0; i < 50; ++i) (void)gate.ask(query_for("wait.example."));
+    EXPECT_EQ(gate.pipeline.stats().in_flight.get(), long_ones + 50U) << "others do not suffer for it";
+    gate.pipeline.abandon(gate.waiting);
+    EXPECT_EQ(gate.pipeline.stats().in_flight_octets.get(), 0U);
+}
+
 TEST(Pipeline, ReconfiguringKeepsTheZonesAndTheCookies)
 {
     Gate gate;
@@ -422,6 +440,75 @@ TEST(Pipeline, ReconfiguringKeepsTheZonesAndTheCookies)
     (void)gate.ask(with(cookie));
     EXPECT_EQ(gate.pipeline.stats().cookies_valid.get(), 1U);
     EXPECT_EQ(gate.door.answer().answers().size(), 1U);
+}
+
+TEST(PipelineReload, IsNoFreshStartForWhoIsOverTheLimit)
+{
+    Options options;
+    options.rate_limit.per_second = 1;
+    options.rate_limit.burst = 2;
+    Gate gate{options};
+    gate.serve("home.arpa", {"www A 192.0.2.1"});
+    const auto served = [&] {
+        (void)gate.ask(query_for("www.home.arpa."));
+        return !gate.door.answer().header().has(wire::flag::TC);
+    };
+    EXPECT_TRUE(served() && served());
+    EXPECT_FALSE(served());
+    options.nsid = "new";
+    gate.pipeline.reconfigure(options);
+    EXPECT_FALSE(served());
+    options.rate_limit.burst = 3;
+    gate.pipeline.reconfigure(options);
+    EXPECT_TRUE(served()) << "another limit begins anew";
+}
+
+TEST(PipelineReload, IsNoFreshStartForErrors)
+{
+    Options options;
+    options.rate_limit.errors_per_second = 2;
+    Gate gate{options};
+    const auto bad = [&] { (void)gate.ask(query_for("www.example.", {.qclass = wire::RrClass::ANY})); };
+    for (int i = 0; i < 4; ++i) {
+        bad();
+        gate.pipeline.reconfigure(options);
+    }
+    EXPECT_EQ(gate.door.replies, 2);
+    EXPECT_EQ(gate.door.drops, 2);
+}
+
+/// Holds every query.
+class HoldingStage final : public Stage {
+public:
+    Step handle(Query& query) noexcept override
+    {
+        held = &query;
+        return Step::suspended;
+    }
+    Query* held = nullptr;
+};
+
+TEST(PipelineSuspend, AQueryHeldTwiceIsAnsweredAnew)
+{
+    Gate gate;
+    gate.serve("home.arpa", {"local A 192.0.2.1"});
+    auto first = std::make_unique<HoldingStage>();
+    auto second = std::make_unique<HoldingStage>();
+    HoldingStage& one = *first;
+    HoldingStage& two = *second;
+    gate.pipeline.append_stage(std::move(first));
+    gate.pipeline.append_stage(std::move(second));
+    (void)gate.ask(query_for("www.example."));
+    gate.pipeline.resume(*one.held, Step::next, gate.clock.now());
+    ASSERT_NE(two.held, nullptr);
+    // The worker's buffer is lent to someone else meanwhile.
+    (void)gate.ask(query_for("local.home.arpa.", {.id = 9}));
+    gate.pipeline.resume(*two.held, Step::next, gate.clock.now());
+    EXPECT_EQ(gate.door.answer().id(), 0x1234);
+    EXPECT_EQ(gate.door.answer().qname().to_name().to_text(), "www.example.");
+    EXPECT_EQ(gate.door.answer().rcode(), Rcode::REFUSED);
+    EXPECT_EQ(gate.door.answer().answers().size(), 0U);
+    EXPECT_EQ(gate.pipeline.stats().in_flight.get(), 0U);
 }
 
 } // namespace
