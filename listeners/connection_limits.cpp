@@ -25,10 +25,15 @@ std::uint64_t network_of(const base::IpAddress& address) noexcept
 } // namespace
 
 ConnectionLimits::ConnectionLimits(std::uint32_t in_all, std::uint32_t per_address, unsigned workers)
-    : most_(share(in_all, workers)),
-      most_of_address_(static_cast<std::uint32_t>(
-          std::min<std::uint64_t>(std::max(1U, per_address), std::uint64_t{share(per_address, workers)} * 2)))
 {
+    set(in_all, per_address, workers);
+}
+
+void ConnectionLimits::set(std::uint32_t in_all, std::uint32_t per_address, unsigned workers) noexcept
+{
+    most_ = share(in_all, workers);
+    most_of_address_ = static_cast<std::uint32_t>(
+        std::min<std::uint64_t>(std::max(1U, per_address), std::uint64_t{share(per_address, workers)} * 2));
 }
 
 std::size_t ConnectionLimits::KeyedHash::operator()(std::uint64_t network) const noexcept

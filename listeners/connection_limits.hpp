@@ -16,6 +16,8 @@ namespace sallyport::listeners {
 class ConnectionLimits {
 public:
     ConnectionLimits(std::uint32_t in_all, std::uint32_t per_address, unsigned workers);
+    /// Other numbers from now on; who is in stays.
+    void set(std::uint32_t in_all, std::uint32_t per_address, unsigned workers) noexcept;
 
     [[nodiscard]] bool full() const noexcept { return held_ >= most_; }
     /// Above 80 %: idle connections get less time.
@@ -37,8 +39,8 @@ private:
         std::size_t operator()(std::uint64_t network) const noexcept;
     };
 
-    std::uint32_t most_;
-    std::uint32_t most_of_address_;
+    std::uint32_t most_ = 1;
+    std::uint32_t most_of_address_ = 1;
     std::uint32_t held_ = 0;
     boost::unordered_flat_map<std::uint64_t, std::uint32_t, KeyedHash> networks_;
 };

@@ -6,6 +6,9 @@
 namespace sallyport::listeners {
 namespace {
 
+// More than this is not waiting in a socket's buffer.
+constexpr unsigned kRounds = 1024;
+
 bool is_wildcard(const base::IpAddress& address) noexcept
 {
     const auto octets = address.octets();
@@ -26,7 +29,12 @@ Do53Udp::Do53Udp(net::Worker& worker, pipeline::Pipeline& pipeline, net::UdpRece
 {
 }
 
-Do53Udp::~Do53Udp() { pipeline_.abandon(waiting_); }
+Do53Udp::~Do53Udp()
+{
+    pipeline_.abandon(waiting_);
+    // Answers of this wake-up, whose socket is about to close.
+    flush();
+}
 
 base::Result<void> Do53Udp::start() { return watch_.start(worker_, socket_.get(), net::kReadable); }
 
@@ -34,7 +42,7 @@ void Do53Udp::ready(std::uint32_t, base::Instant now) noexcept
 {
     // One batch a wake-up; while there is more, the next round of the loop comes back here.
     const auto datagrams = receiver_.receive(socket_.get());
-    stats_.oversized.set(receiver_.oversized());
+    stats_.oversized.set(stats_.oversized_earlier + receiver_.oversized());
     if (datagrams.empty()) return;
     ++stats_.batches;
     stats_.datagrams.add(datagrams.size());
@@ -44,8 +52,16 @@ void Do53Udp::ready(std::uint32_t, base::Instant now) noexcept
         (void)pipeline_.receive({datagram.data, client, *this, 0, waiting_, now}); // silence is an answer too
     }
     in_batch_ = false;
-    sender_.flush();
-    stats_.send_dropped.set(sender_.dropped());
+    flush();
+}
+
+void Do53Udp::serve_rest(base::Instant now) noexcept
+{
+    for (unsigned round = 0; round < kRounds; ++round) {
+        const auto before = stats_.datagrams.get();
+        ready(net::kReadable, now);
+        if (stats_.datagrams.get() == before) return;
+    }
 }
 
 void Do53Udp::reply(const pipeline::Reply& reply) noexcept
@@ -55,10 +71,12 @@ void Do53Udp::reply(const pipeline::Reply& reply) noexcept
     if (!in_batch_) worker_.flush_later(flush_);
 }
 
-void Do53Udp::flush_due(base::Instant) noexcept
+void Do53Udp::flush_due(base::Instant) noexcept { flush(); }
+
+void Do53Udp::flush() noexcept
 {
     sender_.flush();
-    stats_.send_dropped.set(sender_.dropped());
+    stats_.send_dropped.set(stats_.dropped_earlier + sender_.dropped());
 }
 
 } // namespace sallyport::listeners

@@ -10,6 +10,8 @@ namespace sallyport::listeners {
 
 struct UdpStats {
     base::Counter datagrams, batches, oversized, send_dropped;
+    // Of receivers and senders that others took the place of.
+    std::uint64_t oversized_earlier = 0, dropped_earlier = 0;
 
     template <class V>
     void each(V&& visit) const
@@ -34,6 +36,9 @@ public:
     [[nodiscard]] base::Result<void> start();
     /// Reads no more; queries that wait are answered still.
     void stop_reading() noexcept { watch_.stop(); }
+    /// Answers what has arrived up to now, however much it is; a batch's worth of rounds at most.
+    void serve_rest(base::Instant now) noexcept;
+    [[nodiscard]] int fd() const noexcept { return socket_.get(); }
     [[nodiscard]] bool waiting() const noexcept { return !waiting_.empty(); }
 
 private:
@@ -41,6 +46,7 @@ private:
     void dropped(std::uint64_t) noexcept override {}
     void ready(std::uint32_t events, base::Instant now) noexcept;
     void flush_due(base::Instant now) noexcept;
+    void flush() noexcept;
 
     net::Worker& worker_;
     pipeline::Pipeline& pipeline_;

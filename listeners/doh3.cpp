@@ -184,8 +184,8 @@ Doh3Application::Doh3Application(quic::Connection& connection) noexcept
     : connection_(connection),
       endpoint_(connection.endpoint()),
       stats_(connection.endpoint().stats),
-      context_(*connection.endpoint().doh),
-      streams_allowed_(connection.endpoint().options.quic.streams),
+      context_(*connection.terms().doh),
+      streams_allowed_(connection.terms().options.quic.streams),
       offences_(context_.limits->offence_burst, context_.limits->offence_per_second, connection.now())
 {
 }

@@ -325,9 +325,10 @@ void DoqApplication::unblocked(std::int64_t, void* user) noexcept
 base::Instant DoqApplication::deadline() const noexcept
 {
     base::Instant due = base::Instant::max();
-    if (!receiving_.empty()) due = receiving_.front().since + endpoint_.options.quic.message;
+    if (!receiving_.empty()) due = receiving_.front().since + connection_.terms().options.quic.message;
     // Room for answers may be lacking because of others, and then no event of this connection says that it is back.
-    if (!deferred_.empty()) due = std::min<base::Instant>(due, deferred_.front().since + endpoint_.options.http.stall);
+    if (!deferred_.empty())
+        due = std::min<base::Instant>(due, deferred_.front().since + connection_.terms().options.http.stall);
     return due;
 }
 
@@ -339,12 +340,12 @@ void DoqApplication::shut(DoqStream& stream) noexcept
 
 void DoqApplication::expired(base::Instant now) noexcept
 {
-    while (!receiving_.empty() && receiving_.front().since + endpoint_.options.quic.message <= now) {
+    while (!receiving_.empty() && receiving_.front().since + connection_.terms().options.quic.message <= now) {
         ++stats_.message_timeouts;
         shut(receiving_.front());
     }
     if (!deferred_.empty() && !connection_.in_early_data()) resume();
-    while (!deferred_.empty() && deferred_.front().since + endpoint_.options.http.stall <= now) {
+    while (!deferred_.empty() && deferred_.front().since + connection_.terms().options.http.stall <= now) {
         ++stats_.deferred_timeouts;
         shut(deferred_.front());
     }

@@ -21,9 +21,10 @@ bool TokenBucket::take(base::Instant now) noexcept
 
 bool ByteBudget::take(std::size_t octets) noexcept
 {
+    const std::size_t limit = limit_.load(std::memory_order_relaxed);
     std::size_t held = held_.load(std::memory_order_relaxed);
     do {
-        if (octets > limit_ || held > limit_ - octets) return false;
+        if (octets > limit || held > limit - octets) return false;
     } while (!held_.compare_exchange_weak(held, held + octets, std::memory_order_relaxed));
     return true;
 }

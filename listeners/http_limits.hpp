@@ -38,10 +38,11 @@ public:
 
     [[nodiscard]] bool take(std::size_t octets) noexcept;
     void give_back(std::size_t octets) noexcept;
+    void set_limit(std::size_t limit) noexcept { limit_.store(limit, std::memory_order_relaxed); }
     [[nodiscard]] std::size_t held() const noexcept { return held_.load(std::memory_order_relaxed); }
 
 private:
-    std::size_t limit_;
+    std::atomic<std::size_t> limit_;
     std::atomic<std::size_t> held_{0};
 };
 
@@ -49,6 +50,11 @@ private:
 struct HttpBudget {
     /// `limit` is HttpLimits::answers_in_all; unfinished bodies have as much of their own.
     explicit HttpBudget(std::size_t limit) noexcept : answers(limit), bodies(limit) {}
+    void set_limit(std::size_t limit) noexcept
+    {
+        answers.set_limit(limit);
+        bodies.set_limit(limit);
+    }
     ByteBudget answers; ///< answers that wait for a peer to read
     ByteBudget bodies;  ///< request bodies not complete, but for what fits the request itself
 };

@@ -17,8 +17,6 @@ constexpr bool kHasQuic = true;
 constexpr bool kHasQuic = false;
 #endif
 
-bool is_datagram(Port::Kind kind) noexcept { return kind == Port::Kind::udp || kind == Port::Kind::quic; }
-
 const char* name_of(DoorKind kind) noexcept
 {
     switch (kind) {
@@ -40,6 +38,33 @@ std::string text_of(const ListenAddress& address)
 const base::SourcePosition& position_of(const ListenAddress& address, const DoorOptions& door)
 {
     return address.position.file.empty() && address.position.line == 0 ? door.position : address.position;
+}
+
+// Port 0 asks for any: different doors get different ones.
+bool is_any(const ListenAddress& address) noexcept
+{
+    return address.unix_path.empty() && address.systemd_name.empty() && address.endpoint.port == 0;
+}
+
+bool is_same_address(const ListenAddress& a, const ListenAddress& b) noexcept
+{
+    return a.endpoint == b.endpoint && a.unix_path == b.unix_path && a.systemd_name == b.systemd_name;
+}
+
+bool is_wildcard(const base::IpAddress& address) noexcept
+{
+    const auto octets = address.octets();
+    return std::all_of(octets.begin(), octets.end(), [](auto octet) { return octet == 0; });
+}
+
+// Bound to one of them, a socket stands in the way of the other.
+bool overlap(const ListenAddress& a, const ListenAddress& b) noexcept
+{
+    if (is_same_address(a, b)) return true;
+    if (!a.unix_path.empty() || !a.systemd_name.empty() || !b.unix_path.empty() || !b.systemd_name.empty())
+        return false;
+    return a.endpoint.port == b.endpoint.port && a.endpoint.address.is_v4() == b.endpoint.address.is_v4() &&
+           (is_wildcard(a.endpoint.address) || is_wildcard(b.endpoint.address));
 }
 
 // Groups door after door into ports.
@@ -109,10 +134,7 @@ private:
     {
         const auto found = std::find_if(ports_.begin(), ports_.end(), [&](const Port& port) {
             if (is_datagram(port.kind) != is_datagram(kind)) return false;
-            // Port 0 asks for any: different doors get different ones.
-            const bool any = address.unix_path.empty() && address.systemd_name.empty() && address.endpoint.port == 0;
-            return (!any || port.kind == kind) && port.address.endpoint == address.endpoint &&
-                   port.address.unix_path == address.unix_path && port.address.systemd_name == address.systemd_name;
+            return (!is_any(address) || port.kind == kind) && is_same_address(port.address, address);
         });
         return found == ports_.end() ? nullptr : &*found;
     }
@@ -133,10 +155,21 @@ private:
     base::Problems& problems_;
 };
 
+// Port 0 resolved.
+ListenAddress bound_address(const Layout& layout, std::size_t port)
+{
+    ListenAddress address = layout.ports[port].address;
+    if (address.unix_path.empty() && address.systemd_name.empty()) address.endpoint = layout.bound[port];
+    return address;
+}
+
 // Opens the sockets of one port for all workers.
 class Opener {
 public:
-    Opener(const Options& options, Inherited& inherited) : options_(options), inherited_(inherited) {}
+    Opener(const Options& options, const Inherited& inherited, const Running& running)
+        : options_(options), inherited_(inherited), running_(running)
+    {
+    }
 
     [[nodiscard]] base::Result<std::vector<net::Descriptor>> open(const Port& port)
     {
@@ -155,7 +188,7 @@ private:
     {
         const bool stream = !is_datagram(port.kind);
         base::Endpoint address = port.address.endpoint;
-        if (address.port != 0 && net::is_taken(address, stream)) {
+        if (address.port != 0 && !was_ours(port) && net::is_taken(address, stream)) {
             // Bound without sharing, it gives the error that names the address.
             net::SocketOptions alone = socket;
             alone.reuse_port = false;
@@ -191,6 +224,20 @@ private:
                                (wanted == SOCK_DGRAM ? "datagram" : "stream") + " socket of that FileDescriptorName"};
     }
 
+    // Sockets of ours that are about to be closed have it: we share it with ourselves.
+    [[nodiscard]] bool was_ours(const Port& port) const noexcept
+    {
+        const auto is_there = [&](Port::Kind kind, const ListenAddress& address) {
+            return is_datagram(kind) == is_datagram(port.kind) && overlap(address, port.address);
+        };
+        for (const Port& gone : running_.leaving)
+            if (is_there(gone.kind, gone.address)) return true;
+        const std::size_t served = running_.layout == nullptr ? 0 : running_.layout->ports.size();
+        for (std::size_t i = 0; i < served; ++i)
+            if (is_there(running_.layout->ports[i].kind, bound_address(*running_.layout, i))) return true;
+        return false;
+    }
+
     static int type_of(int fd) noexcept
     {
         int type = 0;
@@ -214,10 +261,36 @@ private:
     [[nodiscard]] unsigned workers() const noexcept { return std::max(1U, options_.workers); }
 
     const Options& options_;
-    Inherited& inherited_;
+    const Inherited& inherited_;
+    const Running& running_;
 };
 
+// Gives each port the id it has already, or one of its own; true where it is served already.
+std::vector<bool> number_ports(Layout& layout, const Layout* before)
+{
+    std::vector<bool> served(layout.ports.size(), false);
+    layout.bound.resize(layout.ports.size());
+    layout.next_id = before == nullptr ? 0 : before->next_id;
+    for (std::size_t i = 0; i < layout.ports.size(); ++i) {
+        Port& port = layout.ports[i];
+        const auto same = [&](const Port& other) { return is_same_port(port, other); };
+        const auto found = before == nullptr ? std::vector<Port>::const_iterator{}
+                                             : std::find_if(before->ports.begin(), before->ports.end(), same);
+        served[i] = before != nullptr && found != before->ports.end();
+        port.id = served[i] ? found->id : layout.next_id++;
+        if (served[i]) layout.bound[i] = before->bound[static_cast<std::size_t>(found - before->ports.begin())];
+    }
+    return served;
+}
+
 } // namespace
+
+bool is_same_port(const Port& a, const Port& b) noexcept
+{
+    if (!is_same_address(a.address, b.address)) return false;
+    // Streams speak what is asked of them; datagrams of Do53 and of QUIC need sockets of their own kind.
+    return a.kind == b.kind || (!is_any(a.address) && !is_datagram(a.kind) && !is_datagram(b.kind));
+}
 
 std::vector<Port> plan_ports(const Options& options, base::Problems& problems)
 {
@@ -229,26 +302,32 @@ std::vector<Port> plan_ports(const Options& options, base::Problems& problems)
     return ports;
 }
 
-base::Result<SocketSet> open_sockets(const Options& options, std::vector<std::pair<std::string, int>> systemd,
-                                     base::Problems& problems)
+base::Result<SocketSet> open_sockets(const Options& options, const std::vector<std::pair<std::string, int>>& systemd,
+                                     base::Problems& problems, const Running& running)
 {
     const std::size_t before = problems.size();
+    auto layout = std::make_shared<Layout>();
+    layout->options = options;
+    layout->ports = plan_ports(layout->options, problems);
+    const auto served = number_ports(*layout, running.layout);
     SocketSet set;
-    set.ports = plan_ports(options, problems);
     set.descriptors.resize(std::max(1U, options.workers));
-    Opener opener{options, systemd};
-    for (const Port& port : set.ports) {
-        auto opened = opener.open(port);
+    for (auto& of_worker : set.descriptors) of_worker.resize(layout->ports.size());
+    Opener opener{layout->options, systemd, running};
+    for (std::size_t i = 0; i < layout->ports.size(); ++i) {
+        if (served[i]) continue;
+        auto opened = opener.open(layout->ports[i]);
         if (!opened) {
             problems.push_back(opened.error());
-            problems.back().position = port.address.position;
+            problems.back().position = layout->ports[i].address.position;
             continue;
         }
-        set.bound.push_back(net::local_endpoint(opened->front().get()));
+        layout->bound[i] = net::local_endpoint(opened->front().get());
         for (std::size_t worker = 0; worker < opened->size(); ++worker)
-            set.descriptors[worker].push_back(std::move((*opened)[worker]));
+            set.descriptors[worker][i] = std::move((*opened)[worker]);
     }
     if (problems.size() > before) return problems[before];
+    set.layout = std::move(layout);
     return set;
 }
 

@@ -54,9 +54,9 @@ std::string lower_case(std::string_view text)
 } // namespace
 
 StreamConnection::StreamConnection(StreamTable& table, net::Descriptor socket, const base::Endpoint& peer,
-                                   const StreamPort& port)
+                                   std::shared_ptr<const StreamPort> port)
     : table_(table),
-      port_(port),
+      port_(std::move(port)),
       socket_(std::move(socket)),
       opened_(table.worker_.now()),
       active_(opened_),
@@ -66,12 +66,12 @@ StreamConnection::StreamConnection(StreamTable& table, net::Descriptor socket, c
       ticked_(opened_)
 {
     client_.peer = peer;
-    client_.transport = port.tls ? base::Transport::dot : base::Transport::tcp;
-    if (port.unix_socket)
+    client_.transport = port_->tls ? base::Transport::dot : base::Transport::tcp;
+    if (port_->unix_socket)
         client_.local = peer;
     else
         client_.local = net::local_endpoint(socket_.get());
-    const bool proxy = !port.proxies.empty() && is_listed(port.proxies, peer.address);
+    const bool proxy = !port_->proxies.empty() && is_listed(port_->proxies, peer.address);
     phase_ = proxy ? Phase::proxy_header : phase_after_proxy();
 }
 
@@ -79,8 +79,8 @@ StreamConnection::~StreamConnection() = default;
 
 StreamConnection::Phase StreamConnection::phase_after_proxy() const noexcept
 {
-    if (port_.tls) return Phase::handshake;
-    return port_.http ? Phase::first_octets : Phase::serving;
+    if (port_->tls) return Phase::handshake;
+    return port_->http ? Phase::first_octets : Phase::serving;
 }
 
 bool StreamConnection::start() noexcept
@@ -263,7 +263,7 @@ void StreamConnection::shake_hands(base::Bytes raw, base::Instant now) noexcept
     if (!tls_) {
         tls_ = net::TlsStream::make(table_.identities_->stream_context());
         if (!tls_) return die();
-        certs::TlsIdentities::prepare_stream(tls_->native(), port_.alpn, table_.tls_stats_);
+        certs::TlsIdentities::prepare_stream(tls_->native(), port_->alpn, table_.tls_stats_);
     }
     if (wire_.capacity() == 0) wire_ = table_.take_buffer();
     tls_->give(raw);
@@ -290,7 +290,7 @@ void StreamConnection::handshake_done(base::Instant now) noexcept
     if (protocol == "h2") return serve_http(true, now);
     if (protocol == "http/1.1") return serve_http(false, now);
     // No protocol offered is DoT where there is DoT (RFC 7858 knows no ALPN; Android offers none), else HTTP/1.1.
-    if (port_.dns) return serve_dns();
+    if (port_->dns) return serve_dns();
     serve_http(false, now);
 }
 
@@ -303,11 +303,11 @@ void StreamConnection::serve_dns() noexcept
 
 void StreamConnection::serve_http(bool http2, base::Instant now) noexcept
 {
-    const auto make = http2 ? port_.make_http2 : port_.make_http1;
-    if (!port_.http || make == nullptr || port_.doh == nullptr) return die();
+    const auto make = http2 ? port_->make_http2 : port_->make_http1;
+    if (!port_->http || make == nullptr || port_->doh == nullptr) return die();
     phase_ = Phase::serving;
     client_.transport = http2 ? base::Transport::doh2 : base::Transport::doh1;
-    session_ = make(*this, *port_.doh, now);
+    session_ = make(*this, *port_->doh, now);
     if (!session_) die();
 }
 

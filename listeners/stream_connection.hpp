@@ -20,7 +20,7 @@ namespace sallyport::listeners {
 class StreamTable;
 struct DohContext;
 
-/// What one listening stream port serves. Outlives its connections.
+/// What one listening stream port serves; its connections keep the one they began with.
 struct StreamPort {
     using HttpMaker = std::unique_ptr<StreamSession> (*)(StreamChannel&, DohContext&, base::Instant);
 
@@ -33,6 +33,7 @@ struct StreamPort {
     HttpMaker make_http1 = nullptr;
     HttpMaker make_http2 = nullptr;
     bool unix_socket = false; ///< its peers are this machine's own
+    std::size_t id = 0;       ///< of the port
 };
 
 /// One TCP, TLS or Unix connection: moves octets between the socket and a session, in as few calls as can be, and
@@ -44,7 +45,8 @@ public:
     using OrderHook = boost::intrusive::list_member_hook<>;
     using TurnHook = boost::intrusive::list_member_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
 
-    StreamConnection(StreamTable& table, net::Descriptor socket, const base::Endpoint& peer, const StreamPort& port);
+    StreamConnection(StreamTable& table, net::Descriptor socket, const base::Endpoint& peer,
+                     std::shared_ptr<const StreamPort> port);
     ~StreamConnection();
     StreamConnection(const StreamConnection&) = delete;
     StreamConnection& operator=(const StreamConnection&) = delete;
@@ -57,6 +59,9 @@ public:
     void make_way() noexcept;
     /// Nothing in work: may make way.
     [[nodiscard]] bool is_idle() const noexcept;
+    [[nodiscard]] const StreamPort& port() const noexcept { return *port_; }
+    /// DNS framing is spoken on it, not HTTP; one that has not come so far speaks neither.
+    [[nodiscard]] bool speaks_dns() const noexcept { return dns_; }
     /// The address it is counted under, where it is.
     [[nodiscard]] bool counted() const noexcept { return counted_; }
 
@@ -119,7 +124,7 @@ private:
     void die() noexcept;
 
     StreamTable& table_;
-    const StreamPort& port_;
+    std::shared_ptr<const StreamPort> port_; ///< before what borrows from it
     net::Descriptor socket_;
     base::IpAddress counted_address_;
     pipeline::Client client_;

@@ -14,6 +14,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr unsigned kAcceptedAtOnce = 64;
+constexpr unsigned kRest = 1024; // as many as may wait (net::SocketOptions::backlog)
 constexpr base::Duration kPause = 100ms;
 
 // The kernel gives the lowest free number: one at or over this says that so many are in use.
@@ -29,7 +30,7 @@ int first_reserved_descriptor(std::uint32_t reserved) noexcept
 } // namespace
 
 StreamListener::StreamListener(net::Worker& worker, StreamTable& table, const StreamLimits& limits,
-                               net::Descriptor socket, StreamPort port)
+                               net::Descriptor socket, std::shared_ptr<const StreamPort> port)
     : worker_(worker),
       table_(table),
       socket_(std::move(socket)),
@@ -39,6 +40,19 @@ StreamListener::StreamListener(net::Worker& worker, StreamTable& table, const St
 }
 
 base::Result<void> StreamListener::start() { return watch_.start(worker_, socket_.get(), net::kReadable); }
+
+void StreamListener::renew(const StreamLimits& limits, std::shared_ptr<const StreamPort> port) noexcept
+{
+    first_reserved_ = first_reserved_descriptor(limits.reserved_descriptors);
+    port_ = std::move(port);
+}
+
+void StreamListener::stop_after_rest(base::Instant now) noexcept
+{
+    for (unsigned i = 0; i < kRest; ++i)
+        if (!accept_one(now)) break;
+    stop();
+}
 
 void StreamListener::stop() noexcept
 {
@@ -65,8 +79,8 @@ bool StreamListener::accept_one(base::Instant now) noexcept
             return false;
         }
         // Peers of a Unix socket are this machine's own, and to access lists they are its loopback address.
-        auto peer = port_.unix_socket ? base::Endpoint{base::IpAddress::v4({127, 0, 0, 1})}
-                                      : base::Endpoint::from_sockaddr(reinterpret_cast<const sockaddr*>(&storage));
+        auto peer = port_->unix_socket ? base::Endpoint{base::IpAddress::v4({127, 0, 0, 1})}
+                                       : base::Endpoint::from_sockaddr(reinterpret_cast<const sockaddr*>(&storage));
         table_.adopt(std::move(socket), peer, port_);
         return true;
     }

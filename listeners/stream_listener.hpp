@@ -12,13 +12,19 @@ namespace sallyport::listeners {
 class StreamListener {
 public:
     StreamListener(net::Worker& worker, StreamTable& table, const StreamLimits& limits, net::Descriptor socket,
-                   StreamPort port);
+                   std::shared_ptr<const StreamPort> port);
     StreamListener(const StreamListener&) = delete;
     StreamListener& operator=(const StreamListener&) = delete;
 
     [[nodiscard]] base::Result<void> start();
+    /// What is accepted from now on is served by this.
+    void renew(const StreamLimits& limits, std::shared_ptr<const StreamPort> port) noexcept;
+    /// Accepts those who have connected already, and no more after them.
+    void stop_after_rest(base::Instant now) noexcept;
     /// Accepts no more; what was accepted lives on.
     void stop() noexcept;
+    [[nodiscard]] bool unix_socket() const noexcept { return port_->unix_socket; }
+    [[nodiscard]] const StreamPort& port() const noexcept { return *port_; }
 
 private:
     void ready(std::uint32_t events, base::Instant now) noexcept;
@@ -30,7 +36,7 @@ private:
     net::Worker& worker_;
     StreamTable& table_;
     net::Descriptor socket_;
-    StreamPort port_;
+    std::shared_ptr<const StreamPort> port_;
     int first_reserved_; ///< descriptors from this number on are kept back
     net::Watch watch_{net::Watch::of<&StreamListener::ready>(*this)};
     net::Timer pause_timer_{net::Timer::of<&StreamListener::try_again>(*this)};

@@ -1,5 +1,6 @@
 #include "listeners/stream_table.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace sallyport::listeners {
@@ -33,7 +34,14 @@ StreamTable::~StreamTable()
     clear_graves(worker_.now());
 }
 
-void StreamTable::adopt(net::Descriptor socket, const base::Endpoint& peer, const StreamPort& port)
+void StreamTable::reconfigure(const StreamLimits& limits, unsigned workers)
+{
+    limits_ = limits;
+    counts_.set(limits.connections, limits.connections_per_address, workers);
+}
+
+void StreamTable::adopt(net::Descriptor socket, const base::Endpoint& peer,
+                        const std::shared_ptr<const StreamPort>& port)
 {
     ++stats_.connections;
     if (counts_.full() && !make_room()) {
@@ -42,7 +50,7 @@ void StreamTable::adopt(net::Descriptor socket, const base::Endpoint& peer, cons
     }
     auto connection = std::make_unique<StreamConnection>(*this, std::move(socket), peer, port);
     // Behind a listed proxy the client counts, whose address comes with the header.
-    const bool counted = !port.unix_socket && connection->phase_ != StreamConnection::Phase::proxy_header;
+    const bool counted = !port->unix_socket && connection->phase_ != StreamConnection::Phase::proxy_header;
     if (counted) {
         if (!count_address(peer.address)) return;
         connection->counted_ = true;
@@ -149,6 +157,29 @@ void StreamTable::drain()
         StreamConnection& connection = *next++;
         connection.drain();
     }
+}
+
+void StreamTable::drain(std::size_t port_id, Which which)
+{
+    for (auto next = connections_.begin(); next != connections_.end();) {
+        StreamConnection& connection = *next++;
+        if (connection.port().id != port_id) continue;
+        if (which == Which::all || connection.speaks_dns() == (which == Which::dns)) connection.drain();
+    }
+}
+
+void StreamTable::close(std::size_t port_id) noexcept
+{
+    for (auto next = connections_.begin(); next != connections_.end();) {
+        StreamConnection& connection = *next++;
+        if (connection.port().id == port_id) connection.make_way();
+    }
+}
+
+bool StreamTable::has(std::size_t port_id) const noexcept
+{
+    return std::any_of(connections_.begin(), connections_.end(),
+                       [&](const StreamConnection& connection) { return connection.port().id == port_id; });
 }
 
 void StreamTable::close_all() noexcept

@@ -26,10 +26,18 @@ public:
 
     /// New connections use these from now on.
     void set_identities(std::shared_ptr<const certs::TlsIdentities> identities) { identities_ = std::move(identities); }
-    /// Takes an accepted socket, or closes it when a limit says so. `port` outlives the connection.
-    void adopt(net::Descriptor socket, const base::Endpoint& peer, const StreamPort& port);
+    /// Other limits from now on, for the connections that live too.
+    void reconfigure(const StreamLimits& limits, unsigned workers);
+    /// Takes an accepted socket, or closes it when a limit says so.
+    void adopt(net::Descriptor socket, const base::Endpoint& peer, const std::shared_ptr<const StreamPort>& port);
     /// Asks every connection to finish what is in work and end.
     void drain();
+    /// The same of one port, and what it is asked of.
+    enum class Which : std::uint8_t { all, dns, http };
+    void drain(std::size_t port_id, Which which);
+    /// Ends the connections of one port at once.
+    void close(std::size_t port_id) noexcept;
+    [[nodiscard]] bool has(std::size_t port_id) const noexcept;
     /// Ends every connection at once.
     void close_all() noexcept;
 
@@ -65,7 +73,7 @@ private:
 
     net::Worker& worker_;
     pipeline::Pipeline& pipeline_;
-    const StreamLimits& limits_;
+    StreamLimits limits_;
     std::shared_ptr<const certs::TlsIdentities> identities_;
     StreamStats stats_;
     certs::Stats tls_stats_;

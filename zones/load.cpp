@@ -1,4 +1,5 @@
 #include "zones/hosts_file.hpp"
+#include "zones/read_files.hpp"
 #include "zones/snapshot_builder.hpp"
 #include "zones/zone_builder.hpp"
 #include "zones/zone_text.hpp"
@@ -17,7 +18,10 @@ constexpr wire::Ttl kReverseTtl{300};
 /// Everything the options name, one after the other, into one snapshot.
 class Loader {
 public:
-    Loader(const Options& options, base::Problems& problems) : options_(options), problems_(problems) {}
+    Loader(const Options& options, base::Problems& problems, std::vector<std::string>& files)
+        : options_(options), problems_(problems), files_(files)
+    {
+    }
 
     std::shared_ptr<const Snapshot> run()
     {
@@ -65,6 +69,7 @@ private:
             read_inline(zone, builder);
             builder.make_missing_apex_records(here);
         }
+        files_.insert(files_.end(), builder.files().begin(), builder.files().end());
         auto built = builder.finish(here);
         if (built != nullptr && !snapshot_.add(std::move(built))) {
             problem(base::ErrorCode::conflict, "zone " + apex->to_text() + " is there already, expected each zone once",
@@ -103,6 +108,7 @@ private:
 
     const Options& options_;
     base::Problems& problems_;
+    std::vector<std::string>& files_;
     SnapshotBuilder snapshot_;
     ReverseNames reverse_;
 };
@@ -111,7 +117,13 @@ private:
 
 std::shared_ptr<const Snapshot> load(const Options& options, base::Problems& problems)
 {
-    return Loader{options, problems}.run();
+    std::vector<std::string> files;
+    return load(options, problems, files);
+}
+
+std::shared_ptr<const Snapshot> load(const Options& options, base::Problems& problems, std::vector<std::string>& files)
+{
+    return Loader{options, problems, files}.run();
 }
 
 } // namespace sallyport::zones

@@ -33,6 +33,8 @@ public:
     [[nodiscard]] const wire::Name& apex() const noexcept { return apex_; }
     /// A number for `Place::file`. The same file gives the same number.
     [[nodiscard]] std::uint16_t file_number(std::string_view file);
+    /// Every file that has a number.
+    [[nodiscard]] const std::vector<std::string>& files() const noexcept { return files_; }
     [[nodiscard]] base::SourcePosition position(const Place& place) const;
 
     /// Takes one record; RDATA is uncompressed and fits its type. False where it was refused, with a problem noted.

@@ -201,7 +201,7 @@ ngtcp2_settings settings_for(EndpointCore& endpoint, const Connection::Origin& o
     ngtcp2_settings settings;
     ngtcp2_settings_default(&settings); // qlog stays off: the library's writer trusts what the peer declares
     settings.initial_ts = to_timestamp(now);
-    settings.handshake_timeout = to_duration(endpoint.options.quic.handshake);
+    settings.handshake_timeout = to_duration(endpoint.terms()->options.quic.handshake);
     settings.max_tx_udp_payload_size = EndpointCore::kPacket;
     settings.rand_ctx.native_handle = &endpoint.worker.random();
     settings.max_window = 0; // windows do not grow by themselves: they are limits
@@ -219,7 +219,7 @@ ngtcp2_settings settings_for(EndpointCore& endpoint, const Connection::Origin& o
 ngtcp2_transport_params parameters_for(EndpointCore& endpoint, const Connection::Origin& origin,
                                        const ConnectionId& scid) noexcept
 {
-    const QuicLimits& limits = endpoint.options.quic;
+    const QuicLimits& limits = endpoint.terms()->options.quic;
     ngtcp2_transport_params params;
     ngtcp2_transport_params_default(&params);
     params.original_dcid = to_cid(origin.original);
@@ -250,10 +250,11 @@ ngtcp2_transport_params parameters_for(EndpointCore& endpoint, const Connection:
 Connection::Connection(EndpointCore& endpoint, const Origin& origin, base::Instant now)
     : Target(Kind::connection),
       endpoint_(endpoint),
+      terms_(endpoint.terms()),
       identities_(endpoint.identities()),
       timer_(net::Timer::of<&Connection::timer_fired>(*this)),
       client_{.peer = origin.peer, .local = origin.local, .transport = base::Transport::doq},
-      resets_(endpoint.options.http.reset_burst, endpoint.options.http.reset_per_second, now),
+      resets_(endpoint.terms()->options.http.reset_burst, endpoint.terms()->options.http.reset_per_second, now),
       counted_address_(origin.peer.address),
       now_(now),
       last_heard_(now),
@@ -287,12 +288,12 @@ bool Connection::make_session() noexcept
 {
     gnutls_session_t session = nullptr;
     unsigned flags = GNUTLS_SERVER | GNUTLS_NO_AUTO_SEND_TICKET | GNUTLS_NO_END_OF_EARLY_DATA;
-    if (endpoint_.early_data) flags |= GNUTLS_ENABLE_EARLY_DATA;
+    if (terms_->early_data) flags |= GNUTLS_ENABLE_EARLY_DATA;
     if (gnutls_init(&session, flags) != GNUTLS_E_SUCCESS) return false;
     session_.reset(session);
     session_charge_ = kSessionCost;
     endpoint_.memory.charge(session_charge_);
-    const auto prepared = identities_->prepare_quic(session, endpoint_.alpn, endpoint_.early_data, endpoint_.tls_stats);
+    const auto prepared = identities_->prepare_quic(session, terms_->alpn, terms_->early_data, endpoint_.tls_stats);
     if (!prepared || ngtcp2_crypto_gnutls_configure_server_session(session) != 0) {
         static base::log::Limiter limiter;
         if (!prepared && limiter.admit(now_) != 0)
@@ -440,7 +441,7 @@ bool Connection::make_application() noexcept
     if (protocol == "doq") {
         client_.transport = base::Transport::doq;
         application_ = make_doq(*this);
-    } else if (protocol == "h3" && endpoint_.doh != nullptr) {
+    } else if (protocol == "h3" && terms_->doh != nullptr) {
         client_.transport = base::Transport::doh3;
         application_ = make_doh3(*this);
     }
@@ -620,7 +621,7 @@ base::Instant Connection::next_due() const noexcept
 {
     base::Instant due = to_instant(ngtcp2_conn_get_expiry(conn_.get()));
     if (application_) due = std::min(due, application_->deadline());
-    if (held_ > 0) due = std::min<base::Instant>(due, last_progress_ + endpoint_.options.http.stall);
+    if (held_ > 0) due = std::min<base::Instant>(due, last_progress_ + terms_->options.http.stall);
     return due;
 }
 
@@ -637,7 +638,7 @@ void Connection::timer_fired(base::Instant now) noexcept
     if (!ready()) return;
     now = advance(now);
     if (next_due() > now_) return arm_timer();
-    if (held_ > 0 && last_progress_ + endpoint_.options.http.stall <= now_) {
+    if (held_ > 0 && last_progress_ + terms_->options.http.stall <= now_) {
         ++endpoint_.stats.answer_stalls;
         return end({.kind = CloseReason::Kind::application, .code = application_ ? application_->excessive_load() : 0});
     }
@@ -736,7 +737,7 @@ void Connection::let_go(std::size_t octets) noexcept
 
 bool Connection::may_answer() const noexcept
 {
-    return held_ < endpoint_.options.http.answers_per_connection && endpoint_.memory.has_room(0);
+    return held_ < terms_->options.http.answers_per_connection && endpoint_.memory.has_room(0);
 }
 
 void Connection::stream_began() noexcept

@@ -18,6 +18,7 @@
 namespace sallyport::listeners::quic {
 
 class EndpointCore;
+struct Terms;
 
 using ConnectionHook = boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
 struct TouchedTag;
@@ -88,6 +89,7 @@ public:
 
     // For the application.
     [[nodiscard]] EndpointCore& endpoint() noexcept { return endpoint_; }
+    [[nodiscard]] const Terms& terms() const noexcept { return *terms_; }
     [[nodiscard]] base::Instant now() const noexcept { return now_; }
     /// Ends the connection when the current call has returned; the first ending counts.
     void fail(std::uint64_t application_code) noexcept;
@@ -141,6 +143,7 @@ private:
     void forget_id(const ngtcp2_cid& cid) noexcept;
 
     EndpointCore& endpoint_;
+    std::shared_ptr<const Terms> terms_; ///< before what borrows from it
     ConnHandle conn_;
     SessionHandle session_;
     ngtcp2_crypto_conn_ref reference_{};

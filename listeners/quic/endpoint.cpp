@@ -22,6 +22,8 @@ void QuicEndpoint::set_identities(std::shared_ptr<const certs::TlsIdentities> id
     core_->set_identities(std::move(identities));
 }
 
+void QuicEndpoint::renew(const Renewal& renewal) { core_->renew(renewal); }
+
 void QuicEndpoint::drain(std::function<void()> done) { core_->drain(std::move(done)); }
 
 void QuicEndpoint::packet_arrived(base::Bytes packet, const base::Endpoint& peer, const base::Endpoint& local,

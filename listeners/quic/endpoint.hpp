@@ -36,6 +36,12 @@ struct MemoryShare {
 /// A worker's share of `QuicLimits::memory`; its ports use it as they need, whichever the clients prefer.
 [[nodiscard]] MemoryShare memory_share(const Options& options) noexcept;
 
+/// What one QUIC port of one worker counts.
+struct PortStats {
+    QuicStats quic;
+    certs::Stats tls;
+};
+
 class EndpointCore;
 
 /// One QUIC port of one worker: DoQ (RFC 9250) and DoH/3 (RFC 9114), told apart by ALPN.
@@ -51,7 +57,7 @@ public:
         std::shared_ptr<const certs::TlsIdentities> identities;
         const Options& options; ///< `options.workers` is set
         const Port& port;       ///< with `doq`, `doh` (http3 on) or both
-        std::size_t port_index; ///< given to `router`
+        std::size_t port_index; ///< the port's id, given to `router`
         int fd;                 ///< stays the caller's; -1: no socket, packets come by `packet_arrived` only
         PacketRouter& router;
         const SharedSecrets& secrets;
@@ -60,6 +66,18 @@ public:
         PacketSender* sender = nullptr; ///< null: the socket
         /// Of the worker, for all its QUIC ports; null: the port has the worker's share for itself.
         std::shared_ptr<MemoryShare> memory = nullptr;
+        /// Keeps options, port and doh alive; null: they outlive the endpoint.
+        std::shared_ptr<const void> terms = nullptr;
+        /// Where it counts; null: at the endpoint's own. Outlives the endpoint.
+        PortStats* stats = nullptr;
+    };
+    /// What may change while it serves.
+    struct Renewal {
+        const Options& options;
+        const Port& port;
+        DohContext* doh;
+        unsigned quic_ports;
+        std::shared_ptr<const void> terms;
     };
 
     explicit QuicEndpoint(const Setup& setup);
@@ -71,6 +89,9 @@ public:
     [[nodiscard]] base::Result<void> start();
     /// New connections use these from now on; those that live keep theirs.
     void set_identities(std::shared_ptr<const certs::TlsIdentities> identities);
+    /// New connections are served by this; those that live go on as they began, unless their protocol is gone from the
+    /// port: then they finish. An endpoint that was draining takes connections again.
+    void renew(const Renewal& renewal);
     /// Takes no new connection, lets those that live finish (GOAWAY, CONNECTION_CLOSE without error) until
     /// `options.drain` is over, then calls `done` once.
     void drain(std::function<void()> done);

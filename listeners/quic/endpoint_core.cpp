@@ -31,6 +31,24 @@ std::vector<std::string> protocols_of(const Port& port)
     return protocols;
 }
 
+std::shared_ptr<const Terms> make_terms(const Options& options, const Port& port, DohContext* doh,
+                                        std::shared_ptr<const void> owner)
+{
+    return std::make_shared<const Terms>(Terms{.options = options,
+                                               .port = port,
+                                               .doh = doh,
+                                               .owner = std::move(owner),
+                                               .alpn = {.protocols = protocols_of(port), .none_offered_is_fine = false},
+                                               .early_data = port.doq != nullptr && port.doq->early_data});
+}
+
+bool speaks(const Terms& terms, base::Transport transport)
+{
+    const auto& protocols = terms.alpn.protocols;
+    const char* const wanted = transport == base::Transport::doh3 ? "h3" : "doq";
+    return std::find(protocols.begin(), protocols.end(), wanted) != protocols.end();
+}
+
 } // namespace
 
 // ---- remnants
@@ -70,19 +88,23 @@ void AddressCounts::remove(const base::IpAddress& address) noexcept
 // ---- the endpoint
 
 EndpointCore::EndpointCore(const QuicEndpoint::Setup& setup)
+    : EndpointCore(setup, setup.stats == nullptr ? std::make_unique<PortStats>() : nullptr)
+{
+}
+
+EndpointCore::EndpointCore(const QuicEndpoint::Setup& setup, std::unique_ptr<PortStats> own)
     : worker(setup.worker),
       pipeline(setup.pipeline),
-      options(setup.options),
-      port(setup.port),
       secrets(setup.secrets),
-      doh(setup.doh),
-      alpn{.protocols = protocols_of(setup.port), .none_offered_is_fine = false},
+      stats(own ? own->quic : setup.stats->quic),
+      tls_stats(own ? own->tls : setup.stats->tls),
       memory(setup.memory ? setup.memory : std::make_shared<MemoryShare>(memory_share(setup.options)), stats),
       tokens(setup.secrets, setup.options.quic.retry_token, setup.port_index),
-      early_data(setup.port.doq != nullptr && setup.port.doq->early_data),
+      own_stats_(std::move(own)),
+      terms_(make_terms(setup.options, setup.port, setup.doh, setup.terms)),
       identities_(setup.identities),
       router_(setup.router),
-      port_index_(setup.port_index),
+      port_id_(setup.port_index),
       fd_(setup.fd),
       quic_ports_(std::max(1U, setup.quic_ports)),
       sender_(setup.sender),
@@ -91,8 +113,8 @@ EndpointCore::EndpointCore(const QuicEndpoint::Setup& setup)
       drain_timer_(net::Timer::of<&EndpointCore::drain_expired>(*this)),
       scratch_(new std::uint8_t[kScratch]),
       pools_(std::make_unique<Pools>()),
-      resets_(options.quic.resets_per_second, options.quic.resets_per_second, worker.now()),
-      refusals_(options.quic.resets_per_second, options.quic.resets_per_second, worker.now())
+      resets_(setup.options.quic.resets_per_second, setup.options.quic.resets_per_second, worker.now()),
+      refusals_(resets_)
 {
 }
 
@@ -104,15 +126,15 @@ EndpointCore::~EndpointCore()
 
 std::uint64_t EndpointCore::share(std::uint64_t total) const noexcept
 {
-    const std::uint64_t parts = std::uint64_t{std::max(1U, options.workers)} * quic_ports_;
+    const std::uint64_t parts = std::uint64_t{std::max(1U, options().workers)} * quic_ports_;
     return std::max<std::uint64_t>(1, (total + parts - 1) / parts);
 }
 
 std::uint64_t EndpointCore::per_address() const noexcept
 {
     // The kernel does not spread a client's connections evenly over the workers: twice the even share, as for streams.
-    const std::uint64_t limit = std::max(1U, options.quic.connections_per_address);
-    const std::uint64_t workers = std::max(1U, options.workers);
+    const std::uint64_t limit = std::max(1U, options().quic.connections_per_address);
+    const std::uint64_t workers = std::max(1U, options().workers);
     return std::min(limit, 2 * ((limit + workers - 1) / workers));
 }
 
@@ -122,7 +144,7 @@ base::Result<void> EndpointCore::start()
     bound_ = net::local_endpoint(fd_);
     receiver_.emplace(kReceiveSlots, kReceiveSlotSize);
     if (sender_ == nullptr) udp_.emplace(kSendSlots, kSendBytes);
-    if (worker.index() == 0 && options.workers > 1) direct_packets();
+    if (worker.index() == 0 && options().workers > 1) direct_packets();
     return watch_.start(worker, fd_, net::kReadable);
 }
 
@@ -131,12 +153,12 @@ base::Result<void> EndpointCore::start()
 void EndpointCore::direct_packets() noexcept
 {
     sock_filter code[] = {
-        {BPF_LD | BPF_B | BPF_ABS, 0, 0, 0},                // the first octet of the packet
-        {BPF_JMP | BPF_JSET | BPF_K, 0, 2, 0x80},           // long header?
-        {BPF_LD | BPF_B | BPF_ABS, 0, 0, 6},                // version, length, then the ID
-        {BPF_JMP | BPF_JA, 0, 0, 1},                        //
-        {BPF_LD | BPF_B | BPF_ABS, 0, 0, 1},                // short header: the ID follows
-        {BPF_ALU | BPF_MOD | BPF_K, 0, 0, options.workers}, //
+        {BPF_LD | BPF_B | BPF_ABS, 0, 0, 0},                  // the first octet of the packet
+        {BPF_JMP | BPF_JSET | BPF_K, 0, 2, 0x80},             // long header?
+        {BPF_LD | BPF_B | BPF_ABS, 0, 0, 6},                  // version, length, then the ID
+        {BPF_JMP | BPF_JA, 0, 0, 1},                          //
+        {BPF_LD | BPF_B | BPF_ABS, 0, 0, 1},                  // short header: the ID follows
+        {BPF_ALU | BPF_MOD | BPF_K, 0, 0, options().workers}, //
         {BPF_RET | BPF_A, 0, 0, 0},
     };
     const sock_fprog program{.len = static_cast<unsigned short>(std::size(code)), .filter = code};
@@ -198,13 +220,13 @@ void EndpointCore::datagram(base::Bytes data, const base::Endpoint& peer, const 
     }
     const ConnectionId id{{header.dcid, header.dcidlen}};
     if (Target* const target = map_.find(id)) return known(*target, packet, now);
-    if (const unsigned owner = id.owner(options.workers); owner != worker.index() && options.workers > 1) {
+    if (const unsigned owner = id.owner(options().workers); owner != worker.index() && options().workers > 1) {
         if (routed) {
             ++stats.routed_wrong;
             return;
         }
         ++stats.routed_out;
-        return router_.route(owner, port_index_, data, peer, local, ecn);
+        return router_.route(owner, port_id_, data, peer, local, ecn);
     }
     if (routed) ++stats.routed_in;
     if (is_long) return unknown_long(packet, now);
@@ -256,7 +278,7 @@ void EndpointCore::accept(const ngtcp2_pkt_hd& header, const Packet& packet, bas
     const bool validated = verdict.kind != TokenVerdict::Kind::none;
     // Forged first packets may fill half of an address's places, so that its owner finds room.
     const bool wants_retry =
-        !validated && (options.quic.always_retry || handshaking_ >= share(options.quic.handshakes_before_retry) ||
+        !validated && (options().quic.always_retry || handshaking_ >= share(options().quic.handshakes_before_retry) ||
                        addresses_.count(packet.peer.address) > per_address() / 2);
     // All but the ID that our own Retry gave have eight octets or more (RFC 9000 §7.2).
     if (verdict.kind != TokenVerdict::Kind::retry && dcid.octets().size() < kMinFirstId) {
@@ -281,7 +303,7 @@ bool EndpointCore::admit(const ngtcp2_pkt_hd& header, const Packet& packet, base
         ++stats.refused_draining;
     } else if (addresses_.count(packet.peer.address) >= per_address()) {
         ++stats.refused_per_address;
-    } else if (connection_count_ >= share(options.quic.connections) && !make_room(now)) {
+    } else if (connection_count_ >= share(options().quic.connections) && !make_room(now)) {
         ++stats.refused_connections;
     } else if (!memory.has_room_for_connection() && !(make_room(now) && memory.has_room_for_connection())) {
         ++stats.refused_memory;
@@ -462,7 +484,7 @@ void EndpointCore::finish(Connection& connection, base::Instant now) noexcept
 
 void EndpointCore::make_remnant(Connection& connection, base::Bytes close_packet, base::Instant now) noexcept
 {
-    if (remnant_count_ >= share(options.quic.remnants)) {
+    if (remnant_count_ >= share(options().quic.remnants)) {
         ++stats.remnants_dropped;
         remove(remnants_.front());
     }
@@ -513,7 +535,7 @@ void EndpointCore::remove_id(const ConnectionId& id, const Connection& connectio
 
 ConnectionId EndpointCore::new_id() noexcept
 {
-    return ConnectionId::make(worker.index(), options.workers, worker.random());
+    return ConnectionId::make(worker.index(), options().workers, worker.random());
 }
 
 void EndpointCore::handshake_over(Connection& connection) noexcept
@@ -529,6 +551,29 @@ void EndpointCore::heard(Connection& connection) noexcept
     connections_.splice(connections_.end(), connections_, connections_.iterator_to(connection));
 }
 
+// ---- changes
+
+void EndpointCore::renew(const QuicEndpoint::Renewal& renewal)
+{
+    const auto& before = terms_->options.quic;
+    const auto& quic = renewal.options.quic;
+    if (quic.resets_per_second != before.resets_per_second) {
+        resets_ = TokenBucket{quic.resets_per_second, quic.resets_per_second, worker.now()};
+        refusals_ = resets_;
+    }
+    port_id_ = renewal.port.id;
+    tokens = Tokens{secrets, quic.retry_token, port_id_};
+    quic_ports_ = std::max(1U, renewal.quic_ports);
+    terms_ = make_terms(renewal.options, renewal.port, renewal.doh, renewal.terms);
+    draining_ = false;
+    drained_ = nullptr;
+    drain_timer_.cancel();
+    for (Connection& connection : connections_)
+        if (!connection.ending() && connection.handshake_done() && !speaks(*terms_, connection.client().transport))
+            connection.drain();
+    worker.flush_later(flush_);
+}
+
 // ---- the end of the gateway
 
 void EndpointCore::drain(std::function<void()> done)
@@ -537,7 +582,7 @@ void EndpointCore::drain(std::function<void()> done)
     draining_ = true;
     for (Connection& connection : connections_)
         if (!connection.ending()) connection.drain();
-    worker.arm(drain_timer_, worker.now() + options.drain);
+    worker.arm(drain_timer_, worker.now() + options().drain);
     worker.flush_later(flush_);
 }
 

@@ -50,6 +50,16 @@ private:
     boost::unordered_flat_map<Key, std::uint32_t, Hash> counts_;
 };
 
+/// What connections are served by; each keeps what it began with.
+struct Terms {
+    const Options& options;
+    const Port& port;
+    DohContext* doh;
+    std::shared_ptr<const void> owner; ///< of what the references name
+    certs::AlpnPolicy alpn;
+    bool early_data;
+};
+
 /// The inside of `QuicEndpoint`; connections see it, the rest of the program does not.
 class EndpointCore {
 public:
@@ -60,6 +70,7 @@ public:
 
     [[nodiscard]] base::Result<void> start();
     void set_identities(std::shared_ptr<const certs::TlsIdentities> identities) { identities_ = std::move(identities); }
+    void renew(const QuicEndpoint::Renewal& renewal);
     void drain(std::function<void()> done);
     void packet_arrived(base::Bytes packet, const base::Endpoint& peer, const base::Endpoint& local,
                         std::uint8_t ecn) noexcept;
@@ -86,17 +97,14 @@ public:
 
     net::Worker& worker;
     pipeline::Pipeline& pipeline;
-    const Options& options;
-    const Port& port;
     const SharedSecrets& secrets;
-    DohContext* doh;
-    QuicStats stats;
-    certs::Stats tls_stats;
-    certs::AlpnPolicy alpn;
+    QuicStats& stats;
+    certs::Stats& tls_stats;
     MemoryBudget memory;
     Tokens tokens;
-    bool early_data;
 
+    /// What new connections are served by.
+    [[nodiscard]] const std::shared_ptr<const Terms>& terms() const noexcept { return terms_; }
     [[nodiscard]] const std::shared_ptr<const certs::TlsIdentities>& identities() const noexcept { return identities_; }
     [[nodiscard]] std::size_t connections() const noexcept { return connection_count_; }
     /// `total` of the gateway, as this worker and port may use it.
@@ -109,6 +117,8 @@ public:
     [[nodiscard]] Pools& pools() noexcept { return *pools_; }
 
 private:
+    EndpointCore(const QuicEndpoint::Setup& setup, std::unique_ptr<PortStats> own);
+
     struct Packet {
         base::Bytes data;
         const base::Endpoint& peer;
@@ -138,9 +148,13 @@ private:
     void check_drained() noexcept;
     void direct_packets() noexcept;
 
+    [[nodiscard]] const Options& options() const noexcept { return terms_->options; }
+
+    std::unique_ptr<PortStats> own_stats_; ///< where nobody gave any
+    std::shared_ptr<const Terms> terms_;
     std::shared_ptr<const certs::TlsIdentities> identities_;
     PacketRouter& router_;
-    std::size_t port_index_;
+    std::size_t port_id_;
     int fd_;
     unsigned quic_ports_;
     PacketSender* sender_;

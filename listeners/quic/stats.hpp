@@ -63,7 +63,7 @@ struct QuicStats {
         visit("quic_handshake_timeouts_total", "Handshakes not complete in time", handshake_timeouts);
         visit("quic_idle_timeouts_total", "Connections closed because they were idle", idle_timeouts);
         visit("quic_closed_by_peer_total", "Connections closed by the client", closed_by_peer);
-        visit("quic_closed_by_us_total", "Connections closed by us", closed_by_us);
+        visit("quic_closed_by_gateway_total", "Connections closed by us", closed_by_us);
         visit("quic_refused_connections_total", "Connections refused at the limit on connections", refused_connections);
         visit("quic_refused_per_address_total", "Connections refused at the limit per address", refused_per_address);
         visit("quic_refused_memory_total", "Connections refused at the memory budget", refused_memory);

@@ -1095,5 +1095,63 @@ TEST_F(QuicDoors, DrainAnswersWhatIsOpenAndClosesInOrder)
     EXPECT_EQ(late->closed, NGTCP2_CONNECTION_REFUSED);
 }
 
+TEST_F(QuicDoors, AProtocolThatIsGoneFromThePortFinishesAndTheOtherGoesOn)
+{
+    gate.start();
+    auto doq = connected();
+    auto doh3 = connected({.alpn = "h3"}, "127.0.0.1:40001");
+    listeners::Port less = gate.port;
+    less.doq = nullptr;
+    gate.quic().renew(
+        {.options = gate.options, .port = less, .doh = &gate.nodes[0]->context, .quic_ports = 1, .terms = nullptr});
+    gate.exchange({doq.get(), doh3.get()});
+    EXPECT_EQ(doq->closed, 0U);
+    EXPECT_FALSE(doh3->closed);
+    auto late = client({}, "127.0.0.1:40002");
+    gate.exchange({late.get()});
+    EXPECT_EQ(late->closed, NGTCP2_CRYPTO_ERROR | 120U); // no_application_protocol
+}
+
+TEST_F(QuicDoors, NewLimitsAreForThoseWhoComeAfterThem)
+{
+    gate.start();
+    auto before = connected();
+    listeners::Options fewer = gate.options;
+    fewer.quic.streams = 1;
+    gate.quic().renew(
+        {.options = fewer, .port = gate.port, .doh = &gate.nodes[0]->context, .quic_ports = 1, .terms = nullptr});
+    auto after = connected({}, "127.0.0.1:40001");
+    EXPECT_TRUE(after->open(framed(query("www")), false));
+    EXPECT_FALSE(after->open(framed(query("www")), false));
+    EXPECT_TRUE(before->open(framed(query("www"))));
+    EXPECT_TRUE(before->open(framed(query("www"))));
+    gate.exchange({before.get()});
+    EXPECT_EQ(gate.stats().doq_replies.get(), 2U);
+}
+
+TEST_F(QuicDoors, APortThatComesBackWhileItDrainsTakesNewcomers)
+{
+    gate.start();
+    auto busy = connected();
+    ASSERT_TRUE(busy->open(framed(query("wait", 28))));
+    gate.exchange({busy.get()});
+    bool done = false;
+    gate.quic().drain([&] { done = true; });
+    gate.exchange({busy.get()});
+    gate.quic().renew({.options = gate.options,
+                       .port = gate.port,
+                       .doh = &gate.nodes[0]->context,
+                       .quic_ports = 1,
+                       .terms = nullptr});
+    auto late = connected({}, "127.0.0.1:40001");
+    ASSERT_TRUE(late->open(framed(query("www"))));
+    gate.exchange({late.get()});
+    EXPECT_EQ(gate.stats().doq_replies.get(), 1U);
+    gate.clock.advance(6s); // as long as it would have drained
+    gate.exchange({late.get()});
+    EXPECT_FALSE(late->closed);
+    EXPECT_FALSE(done);
+}
+
 } // namespace
 } // namespace sallyport

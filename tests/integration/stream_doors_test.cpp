@@ -32,24 +32,43 @@ struct NoRouter final : listeners::PacketRouter {
     }
 };
 
-/// Holds queries for names under `slow.` until told.
+/// Queries that wait; one whose client went is not there any more.
+class Held {
+public:
+    void push_back(pipeline::Query& query, pipeline::Pipeline& pipeline)
+    {
+        resolver::Waiter& waiter = query.waiter(pipeline);
+        queries_[&waiter] = &query;
+        waiters_.push_back(waiter);
+    }
+    [[nodiscard]] bool empty() const { return waiters_.empty(); }
+    [[nodiscard]] std::size_t size() const { return waiters_.size(); }
+    pipeline::Query& front() { return *queries_.at(&waiters_.front()); }
+    void pop_front() { waiters_.pop_front(); }
+
+private:
+    using Hook = boost::intrusive::list_base_hook<boost::intrusive::tag<resolver::Waiter>,
+                                                  boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
+    boost::intrusive::list<resolver::Waiter, boost::intrusive::base_hook<Hook>,
+                           boost::intrusive::constant_time_size<false>>
+        waiters_;
+    std::map<resolver::Waiter*, pipeline::Query*> queries_;
+};
+
+/// Holds queries for HINFO until told.
 class Holder final : public pipeline::Stage {
 public:
-    using Held = boost::intrusive::list<
-        pipeline::Query,
-        boost::intrusive::member_hook<pipeline::Query, decltype(pipeline::Query::waiting), &pipeline::Query::waiting>,
-        boost::intrusive::constant_time_size<false>>;
-
-    explicit Holder(Held& held) : held_(held) {}
+    Holder(Held& held, pipeline::Pipeline& pipeline) : held_(held), pipeline_(pipeline) {}
     pipeline::Step handle(pipeline::Query& query) noexcept override
     {
         if (query.qtype != wire::RrType::HINFO) return pipeline::Step::next;
-        held_.push_back(query);
+        held_.push_back(query, pipeline_);
         return pipeline::Step::suspended;
     }
 
 private:
     Held& held_;
+    pipeline::Pipeline& pipeline_;
 };
 
 Octets query(std::uint16_t id, std::string_view name, wire::RrType type = wire::RrType::A)
@@ -107,15 +126,14 @@ protected:
     void open()
     {
         pipeline_ = std::make_unique<pipeline::Pipeline>(pipeline_options_, clock_, random_);
-        pipeline_->append_stage(std::make_unique<Holder>(held_));
+        pipeline_->append_stage(std::make_unique<Holder>(held_, *pipeline_));
         pipeline_->set_zones(zones(), zone_limits_);
         base::Problems problems;
         auto set = listeners::open_sockets(options_, {}, problems);
         for (const auto& problem : problems) ADD_FAILURE() << problem.to_string();
         ASSERT_TRUE(set);
-        ports_ = std::move(set->ports);
-        bound_ = std::move(set->bound);
-        doors_ = std::make_unique<listeners::Doors>(worker_, *pipeline_, identities(), options_, ports_,
+        layout_ = set->layout;
+        doors_ = std::make_unique<listeners::Doors>(worker_, *pipeline_, identities(), layout_,
                                                     std::move(set->descriptors[0]), router_, secrets_);
         ASSERT_TRUE(doors_->start());
     }
@@ -154,8 +172,8 @@ protected:
 
     [[nodiscard]] base::Endpoint address_of(Port::Kind kind) const
     {
-        for (std::size_t i = 0; i < ports_.size(); ++i)
-            if (ports_[i].kind == kind) return bound_[i];
+        for (std::size_t i = 0; i < layout_->ports.size(); ++i)
+            if (layout_->ports[i].kind == kind) return layout_->bound[i];
         return {};
     }
 
@@ -189,11 +207,10 @@ protected:
     net::Worker worker_{0, clock_};
     pipeline::Options pipeline_options_;
     zones::Limits zone_limits_;
-    Holder::Held held_;
+    Held held_;
     std::unique_ptr<pipeline::Pipeline> pipeline_;
     listeners::Options options_;
-    std::vector<Port> ports_;
-    std::vector<base::Endpoint> bound_;
+    std::shared_ptr<const listeners::Layout> layout_;
     NoRouter router_;
     listeners::SharedSecrets secrets_;
     std::unique_ptr<listeners::Doors> doors_;

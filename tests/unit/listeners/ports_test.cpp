@@ -136,3 +136,43 @@ TEST(Ports, MissingSystemdSocketIsNamed)
     ASSERT_EQ(problems.size(), 1U);
     EXPECT_NE(problems[0].message.find("systemd:dot"), std::string::npos);
 }
+
+TEST(Ports, APortThatStaysKeepsItsIdAndItsSocket)
+{
+    listeners::Options options;
+    options.workers = 2;
+    auto first = door(DoorKind::do53, {"127.0.0.1:0"});
+    first.tcp = false;
+    options.doors = {first};
+    base::Problems problems;
+    const auto before = listeners::open_sockets(options, {}, problems);
+    ASSERT_TRUE(before);
+    ASSERT_TRUE(before->descriptors[1][0]);
+    auto second = door(DoorKind::do53, {"127.0.0.1:0"});
+    second.udp = false;
+    options.doors = {second, first}; // order does not matter
+    const auto after = listeners::open_sockets(options, {}, problems, {.layout = before->layout.get()});
+    ASSERT_TRUE(after);
+    EXPECT_EQ(after->layout->ports[1].id, before->layout->ports[0].id);
+    EXPECT_NE(after->layout->ports[0].id, before->layout->ports[0].id);
+    EXPECT_EQ(after->layout->bound[1], before->layout->bound[0]);
+    EXPECT_FALSE(after->descriptors[0][1]);
+    EXPECT_TRUE(after->descriptors[0][0]);
+    EXPECT_TRUE(after->descriptors[1][0]);
+}
+
+TEST(Ports, AStreamPortStaysWhateverIsSpokenOnIt)
+{
+    const auto port = [](Port::Kind kind, const char* address) {
+        Port made;
+        made.kind = kind;
+        made.address.endpoint = base::Endpoint::parse(address).value();
+        return made;
+    };
+    using Kind = Port::Kind;
+    EXPECT_TRUE(is_same_port(port(Kind::tcp, "127.0.0.1:853"), port(Kind::tls, "127.0.0.1:853")));
+    EXPECT_FALSE(is_same_port(port(Kind::udp, "127.0.0.1:853"), port(Kind::quic, "127.0.0.1:853")));
+    EXPECT_FALSE(is_same_port(port(Kind::tls, "127.0.0.1:853"), port(Kind::quic, "127.0.0.1:853")));
+    EXPECT_FALSE(is_same_port(port(Kind::tls, "127.0.0.1:853"), port(Kind::tls, "127.0.0.2:853")));
+    EXPECT_FALSE(is_same_port(port(Kind::tls, "127.0.0.1:0"), port(Kind::tcp, "127.0.0.1:0")));
+}
