@@ -107,7 +107,10 @@ net::client::PeerOptions Asking::peer(Transport transport) const
 {
     net::client::PeerOptions peer;
     peer.transport = transport;
-    peer.tls = {name_, options_.ca_file, options_.verify, options_.early_data};
+    peer.tls.server_name = name_;
+    peer.tls.ca_file = options_.ca_file;
+    peer.tls.verify = options_.verify;
+    peer.tls.early_data = options_.early_data;
     peer.doh.authority = options_.doh_authority;
     peer.doh.path = options_.doh_path;
     peer.doh.get = options_.doh_get;

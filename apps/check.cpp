@@ -1,7 +1,9 @@
 #include "apps/check.hpp"
 
+#include "admin/token_file.hpp"
 #include "apps/exit_codes.hpp"
 #include "apps/loaded.hpp"
+#include "resolver/shared.hpp"
 
 #include <iostream>
 
@@ -11,7 +13,13 @@ int check(const std::string& config)
 {
     base::Problems problems;
     const auto loaded = load_everything(config, nullptr, problems);
-    if (!loaded) {
+    if (loaded) {
+        // What is read when it is put to use: authorities of upstreams, the token.
+        const auto& configuration = loaded->configuration;
+        (void)resolver::Shared{}.prepare(configuration.resolver, problems);
+        (void)admin::read_token(configuration.admin.token_file, configuration.admin.token_position, problems);
+    }
+    if (!problems.empty()) {
         print_problems(problems);
         return exit_bad_input;
     }

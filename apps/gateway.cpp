@@ -1,104 +1,44 @@
 #include "apps/gateway.hpp"
 
+#include "apps/gateway_parts.hpp"
+#include "apps/routes.hpp"
 #include "apps/service.hpp"
 #include "base/log.hpp"
 #include "base/random.hpp"
-#include "net/worker.hpp"
-#include "pipeline/pipeline.hpp"
 
-#include <atomic>
-#include <functional>
-#include <thread>
+#include <algorithm>
 
 namespace sallyport::apps {
-namespace {
 
 namespace log = base::log;
 
-// Packets on their way from one worker to another; what is more is dropped, as a full socket buffer would.
-constexpr std::uint32_t kMaxRouted = 4096;
+Gateway::Parts::Parts(std::unique_ptr<Loaded> given)
+    : loaded(std::move(given)), cache(loaded->configuration.cache), query_log(loaded->configuration.workers, clock)
+{
+}
 
-/// One worker and what it serves with.
-struct Lane {
-    Lane(unsigned index, const base::Clock& clock, const pipeline::Options& options)
-        : worker(index, clock), pipeline(options, clock, worker.random())
-    {
-    }
-
-    net::Worker worker;
-    pipeline::Pipeline pipeline;
-    std::unique_ptr<listeners::Doors> doors;
-    std::thread thread;
-    std::atomic<std::uint32_t> routed{0};
-};
-
-/// Carries QUIC packets to the worker that their connection ID names.
-class Router final : public listeners::PacketRouter {
-public:
-    explicit Router(std::vector<std::unique_ptr<Lane>>& lanes) : lanes_(lanes) {}
-
-    void route(unsigned worker, std::size_t port, base::Bytes packet, const base::Endpoint& peer,
-               const base::Endpoint& local, std::uint8_t ecn) noexcept override
-    {
-        if (worker >= lanes_.size()) return;
-        Lane& lane = *lanes_[worker];
-        if (lane.routed.fetch_add(1, std::memory_order_relaxed) >= kMaxRouted) {
-            lane.routed.fetch_sub(1, std::memory_order_relaxed);
-            return;
-        }
-        lane.worker.post(
-            [&lane, port, copy = std::vector<std::uint8_t>(packet.begin(), packet.end()), peer, local, ecn] {
-                lane.routed.fetch_sub(1, std::memory_order_relaxed);
-                lane.doors->packet_routed(port, copy, peer, local, ecn);
-            });
-    }
-
-private:
-    std::vector<std::unique_ptr<Lane>>& lanes_;
-};
-
-} // namespace
-
-struct Gateway::Parts {
-    explicit Parts(std::unique_ptr<Loaded> given) : loaded(std::move(given)), router(lanes) {}
-
-    base::SystemClock clock;
-    std::unique_ptr<Loaded> loaded;
-    listeners::Options door_options; ///< as they were when the doors opened; the doors borrow them
-    listeners::SocketSet sockets;
-    listeners::SharedSecrets secrets;
-    std::vector<std::unique_ptr<Lane>> lanes;
-    Router router;
-    std::unique_ptr<certs::Watch> watch;
-    base::Instant next_watch{};
-    std::atomic<unsigned> lanes_running{0};
-
-    void on_every_lane(const std::function<void(Lane&)>& work)
-    {
-        for (auto& lane : lanes) lane->worker.post([work, &lane = *lane] { work(lane); });
-    }
-    void publish();
-    void reload_certificates();
-    void run_lane(Lane& lane);
-};
-
-Gateway::Gateway(std::unique_ptr<Loaded> loaded) : parts_(std::make_unique<Parts>(std::move(loaded))) {}
+Gateway::Gateway(std::unique_ptr<Loaded> loaded, Control& control) : parts_(std::make_unique<Parts>(std::move(loaded)))
+{
+    parts_->server.emplace(all_routes(*this, control));
+}
 
 Gateway::~Gateway()
 {
+    parts_->server->close();
     hurry();
     for (auto& lane : parts_->lanes)
         if (lane->thread.joinable()) lane->thread.join();
+    parts_->query_log.close();
 }
 
 bool Gateway::open(base::Problems& problems)
 {
-    parts_->door_options = parts_->loaded->configuration.listeners;
-    auto opened = listeners::open_sockets(parts_->door_options, inherited_sockets(), problems);
-    if (!opened) {
-        if (problems.empty()) problems.push_back(opened.error());
-        return false;
-    }
+    const auto& configuration = parts_->loaded->configuration;
+    parts_->inherited = inherited_sockets();
+    auto opened = listeners::open_sockets(configuration.listeners, parts_->inherited, problems);
+    if (!opened && problems.empty()) problems.push_back(opened.error());
+    (void)parts_->server->open(configuration.admin, problems);
+    (void)parts_->resolutions.prepare(configuration.resolver, problems);
     if (!problems.empty()) return false;
     parts_->sockets = std::move(*opened);
     return true;
@@ -106,94 +46,59 @@ bool Gateway::open(base::Problems& problems)
 
 base::Result<void> Gateway::start()
 {
-    const auto& configuration = parts_->loaded->configuration;
+    Parts& p = *parts_;
+    const auto began = p.clock.wall();
     base::SystemRandom random;
-    random.fill(parts_->secrets.quic_tokens);
-    random.fill(parts_->secrets.quic_resets);
-    for (unsigned i = 0; i < configuration.workers; ++i) {
-        auto lane = std::make_unique<Lane>(i, parts_->clock, configuration.pipeline);
-        lane->pipeline.set_zones(parts_->loaded->zones, configuration.zones.limits);
-        lane->doors = std::make_unique<listeners::Doors>(
-            lane->worker, lane->pipeline, parts_->loaded->identities, parts_->door_options, parts_->sockets.ports,
-            std::move(parts_->sockets.descriptors[i]), parts_->router, parts_->secrets);
-        parts_->lanes.push_back(std::move(lane));
+    random.fill(p.secrets.quic_tokens);
+    random.fill(p.secrets.quic_resets);
+    base::Problems problems;
+    // By the user we have become: files belong to whom must open them again.
+    if (!p.query_log.open(p.loaded->configuration.query_log, problems)) return problems.front();
+    for (unsigned i = 0; i < p.loaded->configuration.workers; ++i) {
+        auto lane = std::make_unique<Lane>(i, Common{p.clock, p.cache, p.resolutions}, *p.loaded);
+        auto change = make_change(i, *p.loaded, p.clock, lane->script_stats, problems);
+        if (!problems.empty()) return problems.front();
+        change.cache = p.loaded->configuration.cache.enabled ? &p.cache : nullptr;
+        change.observer = p.query_log.observer(i);
+        change.give_services(*lane);
+        lane->doors =
+            std::make_unique<listeners::Doors>(lane->worker, lane->pipeline, p.loaded->identities, p.sockets.layout,
+                                               std::move(p.sockets.descriptors[i]), p.router, p.secrets);
+        p.lanes.push_back(std::move(lane));
     }
     // Before any thread runs: a door that can not start is an error of the start, not of a worker.
-    for (auto& lane : parts_->lanes)
+    for (auto& lane : p.lanes)
         if (auto started = lane->doors->start(); !started) return started.error();
-    parts_->lanes_running = configuration.workers;
-    for (auto& lane : parts_->lanes) lane->thread = std::thread([this, &lane = *lane] { parts_->run_lane(lane); });
-    if (parts_->loaded->identities) parts_->watch = std::make_unique<certs::Watch>(configuration.certificates);
+    p.lanes_running = p.loaded->configuration.workers;
+    for (auto& lane : p.lanes) lane->thread = std::thread([this, &lane = *lane] { parts_->run_lane(lane); });
+    p.query_log.start();
+    p.server->start();
+    if (p.loaded->identities)
+        p.certificate_watch = std::make_unique<certs::Watch>(p.loaded->configuration.certificates);
+    p.watch_files(began);
+    p.configuration_loaded = std::chrono::duration_cast<std::chrono::seconds>(began.time_since_epoch()).count();
+    p.started = true;
     return {};
+}
+
+void Gateway::Parts::on_every_lane(const std::function<void(Lane&)>& work)
+{
+    for (auto& lane : lanes) lane->worker.post([work, &lane = *lane] { work(lane); });
 }
 
 void Gateway::Parts::run_lane(Lane& lane)
 {
     lane.worker.run();
+    lane.resolver.stop();
     // Doors go on the thread that served them: their sessions belong to it.
+    const std::lock_guard lock{lanes_lock};
     lane.doors.reset();
     lanes_running.fetch_sub(1, std::memory_order_release);
 }
 
-void Gateway::tick()
-{
-    const auto now = parts_->clock.now();
-    const auto& options = parts_->loaded->configuration.certificates;
-    if (!parts_->watch || now < parts_->next_watch) return;
-    parts_->next_watch = now + options.watch_every;
-    if (auto rotated = parts_->loaded->tickets->tick(now); !rotated)
-        log::error("ticket keys stay as they were: " + rotated.error().to_string());
-    if (parts_->watch->changed()) parts_->reload_certificates();
-}
-
-void Gateway::Parts::reload_certificates()
-{
-    base::Problems problems;
-    auto fresh = certs::load(loaded->configuration.certificates, loaded->tickets, clock.wall(), problems);
-    if (!fresh) {
-        for (const auto& problem : problems) log::error(problem.to_string());
-        log::error("certificates stay as they were");
-        return;
-    }
-    loaded->identities = std::move(fresh);
-    on_every_lane([identities = loaded->identities](Lane& lane) { lane.doors->set_identities(identities); });
-    log::info("certificates changed and are in use");
-}
-
-void Gateway::Parts::publish()
-{
-    const auto& configuration = loaded->configuration;
-    on_every_lane([zones = loaded->zones, limits = configuration.zones.limits, identities = loaded->identities,
-                   options = configuration.pipeline](Lane& lane) {
-        lane.pipeline.set_zones(zones, limits);
-        lane.pipeline.reconfigure(options);
-        if (identities) lane.doors->set_identities(identities);
-    });
-}
-
-void Gateway::reload()
-{
-    base::Problems problems;
-    auto fresh = load_everything(parts_->loaded->configuration.file, parts_->loaded->tickets, problems);
-    if (!fresh) {
-        for (const auto& problem : problems) log::error(problem.to_string());
-        log::error("reload refused; everything stays as it was");
-        return;
-    }
-    // Doors stay until a restart: clients are told of those that are open, not of those that will be.
-    fresh->configuration.pipeline.ddr.designations = parts_->loaded->configuration.pipeline.ddr.designations;
-    parts_->loaded = std::move(fresh);
-    log::set_level(parts_->loaded->configuration.log.level);
-    parts_->publish();
-    if (parts_->loaded->identities)
-        parts_->watch = std::make_unique<certs::Watch>(parts_->loaded->configuration.certificates);
-    log::info("reloaded: " + std::to_string(parts_->loaded->zones->zone_count()) + " zones, " +
-              std::to_string(parts_->loaded->zones->record_count()) +
-              " records; doors, their limits and the number of workers change with a restart");
-}
-
 void Gateway::begin_stop()
 {
+    parts_->stopping = true;
     parts_->on_every_lane([](Lane& lane) { lane.doors->drain([&lane] { lane.worker.stop(); }); });
 }
 
@@ -201,30 +106,39 @@ bool Gateway::ended() const noexcept { return parts_->lanes_running.load(std::me
 
 void Gateway::hurry()
 {
+    parts_->stopping = true;
     for (auto& lane : parts_->lanes) lane->worker.stop();
 }
 
-void Gateway::collect(Statistics& statistics) const
+unsigned Gateway::on_every_worker(const std::function<void()>& beat)
 {
-    for (const auto& lane : parts_->lanes) {
-        const auto& stats = lane->pipeline.stats();
-        for (std::size_t i = 0; i < base::kTransports; ++i) {
-            const std::string labels =
-                "{transport=\"" + std::string(base::to_string(static_cast<base::Transport>(i))) + "\"}";
-            statistics.add("queries_total", "Queries received", stats.queries[i], labels);
-            statistics.add("replies_total", "Answers given", stats.replies[i], labels);
-        }
-        const auto add = [&](const std::string& name, const std::string& help, const base::Counter& counter) {
-            statistics.add(name, help, counter);
-        };
-        stats.each(add);
-        lane->pipeline.zone_stats().each(add);
-        lane->doors->each_counter(add);
-    }
+    for (auto& lane : parts_->lanes) lane->worker.post(beat);
+    return static_cast<unsigned>(parts_->lanes.size());
 }
 
+bool Gateway::on_worker(unsigned index, const std::function<void(const LaneView&)>& work,
+                        std::chrono::milliseconds patience) const
+{
+    if (!parts_->started || parts_->stopping || index >= parts_->lanes.size()) return false;
+    Lane& lane = *parts_->lanes[index];
+    return run_on(lane, [&] { work(parts_->view(lane)); }, patience);
+}
+
+void Gateway::post_to_worker(unsigned index, std::function<void(const LaneView&)> work) const
+{
+    if (!parts_->started || index >= parts_->lanes.size()) return;
+    Lane& lane = *parts_->lanes[index];
+    lane.worker.post([this, &lane, task = std::move(work)] { task(parts_->view(lane)); });
+}
+
+unsigned Gateway::workers() const noexcept { return parts_->started ? static_cast<unsigned>(parts_->lanes.size()) : 0; }
+
+cache::Cache& Gateway::cache() const noexcept { return parts_->cache; }
+const base::Clock& Gateway::clock() const noexcept { return parts_->clock; }
+void Gateway::tell_silence(base::Duration silence) noexcept { parts_->silence = silence.count(); }
 const Loaded& Gateway::loaded() const noexcept { return *parts_->loaded; }
-const std::vector<base::Endpoint>& Gateway::bound() const noexcept { return parts_->sockets.bound; }
-const std::vector<listeners::Port>& Gateway::ports() const noexcept { return parts_->sockets.ports; }
+const std::vector<base::Endpoint>& Gateway::bound() const noexcept { return parts_->sockets.layout->bound; }
+const std::vector<listeners::Port>& Gateway::ports() const noexcept { return parts_->sockets.layout->ports; }
+std::string Gateway::admin_address() const { return parts_->server->address(); }
 
 } // namespace sallyport::apps

@@ -6,13 +6,30 @@ namespace sallyport::apps {
 namespace {
 
 // What an operator may have to act on. Everything else that is counted is ordinary life.
-constexpr std::array<std::string_view, 53> kTold{
+constexpr std::array<std::string_view, 70> kTold{
     "denied_total",
     "rate_limited_total",
     "errors_unanswered_total",
     "reflection_ports_total",
     "malformed_total",
     "in_flight_full_total",
+    "in_flight_octets_full_total",
+    "unresolved_total",
+    "resolver_overloaded_total",
+    "resolver_in_flight_full_total",
+    "resolver_gave_way_total",
+    "resolver_waiters_full_total",
+    "resolver_octets_full_total",
+    "script_errors_total",
+    "script_over_instructions_total",
+    "script_over_time_total",
+    "script_over_memory_total",
+    "query_log_dropped_total",
+    "query_log_lost_total",
+    "query_log_errors_total",
+    "admin_unauthorised_total",
+    "admin_locked_out_total",
+    "admin_connections_full_total",
     "zones_alias_chains_cut_total",
     "udp_oversized_total",
     "udp_send_dropped_total",

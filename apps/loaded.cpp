@@ -1,7 +1,10 @@
 #include "apps/loaded.hpp"
 
 #include "apps/designations.hpp"
+#include "apps/recursion.hpp"
 #include "base/clock.hpp"
+#include "resolver/loops.hpp"
+#include "zones/read_files.hpp"
 
 #include <algorithm>
 #include <iostream>
@@ -54,7 +57,47 @@ void load_certificates(Loaded& loaded, base::Problems& problems)
     if (loaded.identities) check_names(loaded, problems);
 }
 
+bool same_tickets(const certs::TicketOptions& a, const certs::TicketOptions& b)
+{
+    return a.key_file == b.key_file && a.rotate_every == b.rotate_every;
+}
+
+void load_script(Loaded& loaded, base::Problems& problems)
+{
+    if (loaded.configuration.script.script.empty()) return;
+    auto script = lua::Script::load(loaded.configuration.script);
+    if (!script)
+        problems.push_back(script.error());
+    else
+        loaded.script = std::move(*script);
+}
+
+/// An upstream that is one of our own doors would be asked for ever by itself.
+void check_upstreams(const Loaded& loaded, base::Problems& problems)
+{
+    std::vector<resolver::OwnAddress> own;
+    for (const listeners::Port& port : loaded.ports) {
+        if (!port.address.unix_path.empty() || !port.address.systemd_name.empty()) continue;
+        own.push_back(
+            {port.address.endpoint, listeners::is_datagram(port.kind) ? base::Transport::udp : base::Transport::tcp});
+    }
+    (void)resolver::check_loops(loaded.configuration.resolver, own, resolver::local_addresses(), problems);
+}
+
 } // namespace
+
+std::vector<std::string> watched_files(const Loaded& loaded)
+{
+    const auto& configuration = loaded.configuration;
+    std::vector<std::string> files{configuration.file, configuration.script.script};
+    files.insert(files.end(), loaded.zone_files.begin(), loaded.zone_files.end());
+    for (const auto& group : configuration.resolver.groups)
+        for (const auto& upstream : group.upstreams) files.push_back(upstream.ca_file);
+    files.push_back(configuration.admin.token_file);
+    for (std::string& file : recursion_files(loaded)) files.push_back(std::move(file));
+    if (loaded.script) files.insert(files.end(), loaded.script->files().begin(), loaded.script->files().end());
+    return files;
+}
 
 bool needs_certificate(const listeners::Options& options) noexcept
 {
@@ -63,19 +106,24 @@ bool needs_certificate(const listeners::Options& options) noexcept
     });
 }
 
-std::unique_ptr<Loaded> load_everything(const std::string& file, std::shared_ptr<certs::TicketKeys> tickets,
-                                        base::Problems& problems)
+std::unique_ptr<Loaded> load_everything(const std::string& file, const Loaded* before, base::Problems& problems)
 {
     auto loaded = std::make_unique<Loaded>();
-    loaded->tickets = std::move(tickets);
     loaded->configuration = conf::read_configuration(file, problems);
     auto& configuration = loaded->configuration;
+    if (before != nullptr &&
+        same_tickets(before->configuration.certificates.tickets, configuration.certificates.tickets))
+        loaded->tickets = before->tickets;
     if (configuration.workers == 0) configuration.workers = std::max(1U, std::thread::hardware_concurrency());
     configuration.listeners.workers = configuration.workers;
     // What could be read is checked even where another part is wrong: people see every error in one run.
-    loaded->zones = zones::load(configuration.zones, problems);
+    loaded->zones = zones::load(configuration.zones, problems, loaded->zone_files);
     loaded->ports = listeners::plan_ports(configuration.listeners, problems);
+    check_upstreams(*loaded, problems);
     if (needs_certificate(configuration.listeners)) load_certificates(*loaded, problems);
+    load_script(*loaded, problems);
+    load_recursion(*loaded, before, problems);
+    loaded->resolver = std::make_shared<const resolver::Options>(configuration.resolver);
     if (configuration.listeners.doors.empty() && problems.empty())
         problems.push_back({base::ErrorCode::invalid, "'listen' names no door; expected at least one", {file}});
     if (!problems.empty()) return nullptr;

@@ -4,6 +4,7 @@
 #include "certs/certs.hpp"
 #include "conf/configuration.hpp"
 #include "listeners/listeners.hpp"
+#include "lua/lua.hpp"
 #include "zones/zones.hpp"
 
 #include <memory>
@@ -17,14 +18,21 @@ struct Loaded {
     conf::Configuration configuration;
     std::vector<listeners::Port> ports; ///< borrow from `configuration.listeners`
     std::shared_ptr<const zones::Snapshot> zones;
+    std::vector<std::string> zone_files; ///< what was read for them, `$INCLUDE`d ones too
+    std::shared_ptr<const resolver::Options> resolver;
+    std::shared_ptr<const lua::Script> script;              ///< null without a script
     std::shared_ptr<certs::TicketKeys> tickets;             ///< null without an encrypted door
     std::shared_ptr<const certs::TlsIdentities> identities; ///< null without an encrypted door
 };
 
 /// Reads the file and everything it names. All errors of all parts are in `problems`; the result is null then.
-/// `tickets`, where given, go on being used, so that sessions survive a reload.
-[[nodiscard]] std::unique_ptr<Loaded>
-load_everything(const std::string& file, std::shared_ptr<certs::TicketKeys> tickets, base::Problems& problems);
+/// `before`, where given, is what was loaded before: its ticket keys go on being used as long as their options are the
+/// same, so that sessions survive a reload.
+[[nodiscard]] std::unique_ptr<Loaded> load_everything(const std::string& file, const Loaded* before,
+                                                      base::Problems& problems);
+
+/// Every file that was read but certificates and keys, which are watched by what reads them.
+[[nodiscard]] std::vector<std::string> watched_files(const Loaded& loaded);
 
 /// True when the doors need a certificate.
 [[nodiscard]] bool needs_certificate(const listeners::Options& options) noexcept;

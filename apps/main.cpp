@@ -1,8 +1,13 @@
 #include "apps/ask.hpp"
+#include "apps/cache_cli.hpp"
 #include "apps/cert.hpp"
 #include "apps/check.hpp"
 #include "apps/exit_codes.hpp"
+#include "apps/explain.hpp"
+#include "apps/health_cli.hpp"
+#include "apps/reload_cli.hpp"
 #include "apps/run.hpp"
+#include "apps/stats_cli.hpp"
 #include "apps/version.hpp"
 
 #include <CLI/CLI.hpp>
@@ -76,6 +81,12 @@ int parse_and_run(int argc, char** argv)
     add_run(app, code);
     add_check(app, code);
     add_ask(app, code);
+    add_explain(app, code);
+    add_reload(app, code);
+    add_stats(app, code);
+    add_log_level(app, code);
+    add_cache(app, code);
+    add_health(app, code);
     add_cert(app, code);
     add_version(app, code);
     try {

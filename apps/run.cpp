@@ -1,17 +1,21 @@
 #include "apps/run.hpp"
 
+#include "apps/control.hpp"
 #include "apps/exit_codes.hpp"
 #include "apps/gateway.hpp"
 #include "apps/hints.hpp"
 #include "apps/limit_log.hpp"
 #include "apps/service.hpp"
+#include "apps/watchdog.hpp"
 #include "base/log.hpp"
 
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <iostream>
+#include <memory>
 
 namespace sallyport::apps {
 namespace {
@@ -37,17 +41,20 @@ void tell_limits(const Gateway& gateway, LimitLog& limits)
     for (const auto& line : limits.look(statistics, now)) log::warning(line);
 }
 
-void serve(Gateway& gateway, Signals& signals)
+std::chrono::milliseconds pause_of(const Gateway& gateway, const Watchdog& watchdog)
 {
+    return std::min(gateway.pause(), std::chrono::duration_cast<std::chrono::milliseconds>(watchdog.pause()));
+}
+
+void serve(Gateway& gateway, Control& control, Signals& signals)
+{
+    const base::SystemClock clock;
     LimitLog limits;
+    Watchdog watchdog;
     for (;;) {
-        const int signal = signals.wait(1s);
+        const int signal = control.wait(signals, pause_of(gateway, watchdog));
         if (signal == SIGINT || signal == SIGTERM) return;
-        if (signal == SIGHUP) {
-            notify_service_manager("RELOADING=1");
-            gateway.reload();
-            notify_service_manager("READY=1");
-        }
+        if (signal == SIGHUP) (void)gateway.reload();
         if (signal == SIGUSR1) {
             Statistics statistics;
             gateway.collect(statistics);
@@ -55,13 +62,16 @@ void serve(Gateway& gateway, Signals& signals)
         }
         gateway.tick();
         tell_limits(gateway, limits);
-        notify_service_manager("WATCHDOG=1");
+        watchdog.tick(clock.now(), [&](const auto& beat) { return gateway.on_every_worker(beat); });
+        gateway.tell_silence(watchdog.silence(clock.now()));
     }
 }
 
-void stop(Gateway& gateway, Signals& signals)
+void stop(Gateway& gateway, Control& control, Signals& signals)
 {
-    notify_service_manager("STOPPING=1");
+    notify_stopping();
+    // Whoever waits for this thread by the management API hears that it will not come.
+    control.close();
     log::info("ending: connections may finish; once more to end at once");
     // The doors keep to the drain time themselves; the rest is for a worker that hangs.
     const auto deadline = std::chrono::steady_clock::now() + gateway.loaded().configuration.listeners.drain + 2s;
@@ -100,7 +110,10 @@ int run(const RunOptions& options)
     raise_descriptor_limit();
     const std::string user = loaded->configuration.run_as;
     Signals signals;
-    Gateway gateway{std::move(loaded)};
+    Control control;
+    Gateway gateway{std::move(loaded), control};
+    // Whoever waits for this thread is let go before the gateway waits for them, whatever ended it.
+    const std::unique_ptr<Control, void (*)(Control*)> closing{&control, [](Control* c) { c->close(); }};
     if (!gateway.open(problems)) {
         std::cerr << problems.front().to_string();
         // A second gateway finds every address taken: one line says it.
@@ -118,9 +131,9 @@ int run(const RunOptions& options)
     }
     log::info(started_line(gateway));
     if (options.hints) print_hints(gateway, std::cout);
-    notify_service_manager("READY=1");
-    serve(gateway, signals);
-    stop(gateway, signals);
+    notify_ready(started_line(gateway));
+    serve(gateway, control, signals);
+    stop(gateway, control, signals);
     return exit_ok;
 }
 

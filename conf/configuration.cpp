@@ -1,5 +1,6 @@
 #include "conf/configuration.hpp"
 
+#include "conf/parts.hpp"
 #include "conf/section.hpp"
 
 #include <cerrno>
@@ -274,6 +275,7 @@ void read_limits(Section& top, Configuration& configuration)
 {
     Section limits{top.reading(), top.map("limits"), "limits"};
     limits.number("queries_in_flight", configuration.pipeline.queries_in_flight, 64, 10'000'000);
+    limits.size("queries_in_flight_octets", configuration.pipeline.queries_in_flight_octets, 65'536, 1U << 31U);
     limits.duration("drain", configuration.listeners.drain, milliseconds{0}, minutes{10});
     limits.number("udp_batch", configuration.listeners.udp_batch, 1, 256);
     limits.size("udp_receive_buffer", configuration.listeners.udp_receive_buffer, 65'536, 1U << 30U);
@@ -281,6 +283,13 @@ void read_limits(Section& top, Configuration& configuration)
     read_http_limits(limits, configuration.listeners.http);
     read_quic_limits(limits, configuration.listeners.quic);
     read_zone_limits(limits, configuration.zones.limits);
+}
+
+void read_reload(Section& top, Configuration& configuration)
+{
+    Section section{top.reading(), top.map("reload"), "reload"};
+    section.boolean("watch", configuration.watch_files);
+    section.duration("every", configuration.watch_every, milliseconds{100}, hours{1});
 }
 
 void read_log(Section& top, Configuration& configuration)
@@ -304,7 +313,12 @@ void read_top(Reading& reading, const YamlNode& root, Configuration& configurati
     read_answers(top, configuration.pipeline);
     read_ddr(top, configuration.pipeline.ddr);
     read_policy(top, configuration.pipeline);
+    read_cache(top, configuration.cache);
+    read_resolve(top, configuration.resolver);
+    read_script(top, configuration.script, configuration.pipeline.block);
+    read_admin(top, configuration.admin, configuration.query_log);
     read_limits(top, configuration);
+    read_reload(top, configuration);
     read_log(top, configuration);
     // What the stream doors keep an idle connection for is what clients are told (RFC 7828).
     configuration.pipeline.keepalive_milliseconds =
@@ -362,7 +376,13 @@ std::set<std::string> known_keys()
     constexpr std::string_view kEverything = "listen: [{do53: {on: '1.2.3.4:53'}}, {dot: {on: '1.2.3.4:53'}}, "
                                              "{doh: {on: '1.2.3.4:53'}}, {doq: {on: '1.2.3.4:53'}}]\n"
                                              "zones: [{name: a, records: [b]}]\n"
-                                             "certificates: {files: [{chain: a, key: b}]}\n";
+                                             "certificates: {files: [{chain: a, key: b}]}\n"
+                                             "query_log: {outputs: [{file: a}]}\n"
+                                             "resolve: {upstreams: [{url: 192.0.2.1}], "
+                                             "groups: [{name: a, upstreams: [{url: 192.0.2.1}]}], "
+                                             "routes: [{zones: [a], to: a}], "
+                                             "stubs: [{zone: a, servers: [192.0.2.1]}], "
+                                             "dnssec: {negative_trust_anchors: [{name: a}]}}\n";
     Reading reading{"known keys", {}, {}, {}};
     (void)parse(kEverything, reading);
     return reading.known_keys;

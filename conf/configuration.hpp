@@ -7,11 +7,15 @@
 /// Unknown and duplicate keys are refused; `SALLYPORT_<PATH>` in the environment overrides any scalar that is not
 /// within a list. Start reading at `configuration.cpp`: it is the schema.
 
+#include "admin/options.hpp"
 #include "base/log.hpp"
 #include "base/result.hpp"
+#include "cache/options.hpp"
 #include "certs/options.hpp"
 #include "listeners/options.hpp"
+#include "lua/options.hpp"
 #include "pipeline/options.hpp"
+#include "resolver/options.hpp"
 #include "zones/options.hpp"
 
 #include <functional>
@@ -29,6 +33,13 @@ struct Configuration {
     certs::Options certificates;
     zones::Options zones;
     pipeline::Options pipeline;
+    cache::Options cache;
+    resolver::Options resolver;
+    lua::Options script;
+    admin::Options admin;
+    admin::QueryLogOptions query_log;
+    bool watch_files = false; ///< a changed configuration, zone or script is read by itself
+    std::chrono::milliseconds watch_every{1000};
     base::log::Options log;
     /// Names this gateway goes by; the first is told to clients that ask for encrypted doors.
     std::vector<std::string> names;

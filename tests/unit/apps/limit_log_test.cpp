@@ -1,10 +1,13 @@
 #include "apps/limit_log.hpp"
 
+#include "admin/admin.hpp"
 #include "certs/certs.hpp"
 #include "listeners/do53_udp.hpp"
 #include "listeners/http_stats.hpp"
 #include "listeners/stream_stats.hpp"
+#include "lua/lua.hpp"
 #include "pipeline/pipeline.hpp"
+#include "resolver/resolver_stats.hpp"
 #ifdef SALLYPORT_HAS_QUIC
 #include "listeners/quic/stats.hpp"
 #endif
@@ -53,6 +56,11 @@ TEST(LimitLog, EveryNameItTellsIsCountedSomewhere)
     const auto note = [&](const auto& name, const auto&, const auto&) { counted_names.insert(std::string(name)); };
     pipeline::Stats{}.each(note);
     zones::Stats{}.each(note);
+    lua::Stats{}.each(note);
+    resolver::ResolverStats{}.each(note);
+    admin::ServerStats{}.each(note);
+    for (const auto* name : {"query_log_dropped_total", "query_log_lost_total", "query_log_errors_total"})
+        counted_names.insert(name); // of observers and outputs, which there are none of here
     certs::Stats{}.each(note);
     listeners::UdpStats{}.each(note);
     listeners::StreamStats{}.each(note);

@@ -153,6 +153,15 @@ TEST(Configuration, PathsAreRelativeToItsFolder)
     EXPECT_EQ(result.configuration.certificates.directory, "certs");
 }
 
+TEST(Configuration, FilesAreWatchedWhereAskedFor)
+{
+    EXPECT_FALSE(read("").configuration.watch_files);
+    const auto result = read("reload: { watch: true, every: 250ms }\n");
+    EXPECT_TRUE(result.configuration.watch_files);
+    EXPECT_EQ(result.configuration.watch_every, std::chrono::milliseconds{250});
+    EXPECT_THAT(read("reload: { every: 1ms }\n").all(), HasSubstr("'reload.every'"));
+}
+
 TEST(Configuration, AMissingFileIsOneClearLine)
 {
     base::Problems problems;

@@ -1,0 +1,163 @@
+#include "conf/configuration.hpp"
+#include "conf/upstream_url.hpp"
+
+#include <gtest/gtest.h>
+
+namespace sallyport::conf {
+namespace {
+
+using base::Transport;
+using resolver::Mode;
+using resolver::Strategy;
+
+struct Read {
+    resolver::Options options;
+    std::vector<std::string> problems;
+};
+
+Read read(const std::string& text)
+{
+    base::Problems problems;
+    const auto configuration =
+        parse_configuration(text, "gate.yaml", [](const char*) -> const char* { return nullptr; }, problems);
+    Read out{configuration.resolver, {}};
+    for (const auto& problem : problems) out.problems.push_back(problem.to_string());
+    return out;
+}
+
+std::string url(std::string_view text, resolver::UpstreamOptions& options) { return read_upstream_url(text, options); }
+
+TEST(ReadResolve, UrlsOfEachTransport)
+{
+    struct Case {
+        const char* url;
+        Transport transport;
+        const char* host;
+        std::uint16_t port;
+        const char* server_name;
+        const char* path;
+    };
+    for (const Case& one :
+         {Case{"192.0.2.1", Transport::udp, "192.0.2.1", 53, "", "/dns-query"},
+          Case{"2001:db8::1", Transport::udp, "2001:db8::1", 53, "", "/dns-query"},
+          Case{"[2001:db8::1]:5353", Transport::udp, "2001:db8::1", 5353, "", "/dns-query"},
+          Case{"udp://192.0.2.1:54", Transport::udp, "192.0.2.1", 54, "", "/dns-query"},
+          Case{"tcp://192.0.2.1", Transport::tcp, "192.0.2.1", 53, "", "/dns-query"},
+          Case{"tls://9.9.9.9#dns.quad9.net", Transport::dot, "9.9.9.9", 853, "dns.quad9.net", "/dns-query"},
+          Case{"https://dns.example/q{?dns}", Transport::doh2, "dns.example", 443, "", "/q"},
+          Case{"https://dns.example:8443", Transport::doh2, "dns.example", 8443, "", "/dns-query"},
+          Case{"h3://dns.example/", Transport::doh3, "dns.example", 443, "", "/dns-query"},
+          Case{"quic://dns.example", Transport::doq, "dns.example", 853, "", "/dns-query"}}) {
+        resolver::UpstreamOptions options;
+        EXPECT_EQ(url(one.url, options), "") << one.url;
+        EXPECT_EQ(options.transport, one.transport) << one.url;
+        EXPECT_EQ(options.host, one.host);
+        EXPECT_EQ(options.port, one.port) << one.url;
+        EXPECT_EQ(options.server_name, one.server_name);
+        EXPECT_EQ(options.doh_path, one.path);
+    }
+}
+
+TEST(ReadResolve, UrlsThatAreNone)
+{
+    for (const char* text : {"", "gopher://192.0.2.1", "udp://", "udp://192.0.2.1:0", "udp://192.0.2.1:99999",
+                             "udp://192.0.2.1:x", "udp://[2001:db8::1", "tls://a b", "udp://192.0.2.1#name",
+                             "tls://192.0.2.1#na me", "udp://192.0.2.1/path", "tls://-..", "https://dns.example/a b"}) {
+        resolver::UpstreamOptions options;
+        EXPECT_NE(url(text, options), "") << text;
+    }
+}
+
+TEST(ReadResolve, TheShorthandIsTheDefaultGroup)
+{
+    const auto got = read("resolve: { upstreams: ['tls://9.9.9.9#dns.quad9.net', 192.0.2.1], strategy: ordered }");
+    EXPECT_EQ(got.problems, std::vector<std::string>{});
+    EXPECT_EQ(got.options.mode, Mode::forward);
+    ASSERT_EQ(got.options.groups.size(), 1U);
+    EXPECT_EQ(got.options.groups[0].name, "default");
+    EXPECT_EQ(got.options.groups[0].strategy, Strategy::ordered);
+    ASSERT_EQ(got.options.groups[0].upstreams.size(), 2U);
+    EXPECT_EQ(got.options.groups[0].upstreams[0].name, "tls://9.9.9.9#dns.quad9.net");
+    EXPECT_EQ(got.options.groups[0].upstreams[0].addresses.size(), 1U);
+}
+
+TEST(ReadResolve, WithoutUpstreamsNobodyIsAsked)
+{
+    EXPECT_EQ(read("").options.mode, Mode::off);
+    EXPECT_EQ(read("resolve: { upstreams: [192.0.2.1], mode: off }").options.mode, Mode::off);
+}
+
+TEST(ReadResolve, GroupsRoutesAndLimits)
+{
+    const auto got =
+        read("resolve:\n"
+             "  groups:\n"
+             "    - name: world\n"
+             "      strategy: race\n"
+             "      race: 3\n"
+             "      upstreams:\n"
+             "        - { url: 'https://dns.example/dns-query', addresses: [192.0.2.1, '2001:db8::1'], name: W,\n"
+             "            pins: ['AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA='], verify: false, ca_file: ca.pem }\n"
+             "    - { name: corp, upstreams: ['tcp://10.0.0.53'] }\n"
+             "  routes:\n"
+             "    - { zones: [corp.example, 10.in-addr.arpa], to: corp }\n"
+             "  case_randomisation: false\n"
+             "  cookies: false\n"
+             "  udp_size: 1400\n"
+             "  limits: { budget: 3s, tries: 2, in_flight: 10, backoff_first: 1s }\n");
+    EXPECT_EQ(got.problems, std::vector<std::string>{});
+    ASSERT_EQ(got.options.groups.size(), 2U);
+    const auto& world = got.options.groups[0];
+    EXPECT_EQ(world.strategy, Strategy::race);
+    EXPECT_EQ(world.race, 3U);
+    EXPECT_EQ(world.upstreams[0].addresses.size(), 2U);
+    EXPECT_EQ(world.upstreams[0].name, "W");
+    EXPECT_FALSE(world.upstreams[0].verify);
+    ASSERT_EQ(got.options.routes.size(), 1U);
+    EXPECT_EQ(got.options.routes[0].group, "corp");
+    EXPECT_FALSE(got.options.case_randomisation);
+    EXPECT_FALSE(got.options.cookies);
+    EXPECT_EQ(got.options.udp_payload_size, 1400);
+    EXPECT_EQ(got.options.limits.budget, std::chrono::seconds{3});
+    EXPECT_EQ(got.options.limits.tries, 2U);
+}
+
+TEST(ReadResolve, ErrorsSayWhereAndWhatWasExpected)
+{
+    const auto complains = [](const std::string& text, const std::string& place, const std::string& words) {
+        const auto got = read(text);
+        bool found = false;
+        std::string all;
+        for (const auto& problem : got.problems) {
+            all += problem + "\n";
+            found = found || (problem.find(place) != std::string::npos && problem.find(words) != std::string::npos);
+        }
+        EXPECT_TRUE(found) << text << "\n" << all;
+    };
+    complains("resolve:\n  upstreams:\n    - tls://dns.example\n", "gate.yaml:3:7", "expected 'addresses'");
+    complains("resolve:\n  upstreams:\n    - ftp://192.0.2.1\n", "gate.yaml:3:7", "udp://");
+    complains("resolve:\n  upstreams:\n    - { url: 'tls://192.0.2.1', pins: [abc] }\n", "gate.yaml:3:", "no pin");
+    complains("resolve:\n  upstreams:\n    - { url: '192.0.2.1', pins: [abc] }\n", "gate.yaml:3:", "not encrypted");
+    complains("resolve:\n  upstreams:\n    - { url: 'tls://192.0.2.1', server_name: \"a\\0b\" }\n",
+              "gate.yaml:3:", "certificate");
+    complains("resolve:\n  upstreams:\n    - { url: \"https://192.0.2.1/a\\r\\nb\" }\n", "gate.yaml:3:", "/dns-query");
+    complains("resolve:\n  upstreams:\n    - 192.0.2.1\n    - 192.0.2.1\n", "gate.yaml:4:7", "already");
+    complains("resolve:\n  upstreams:\n    - { url: 'tls://a.example', addresses: ['192.0.2.1:53'] }\n",
+              "gate.yaml:3:", "no address");
+    complains("resolve:\n  upstreams: [192.0.2.1]\n  routes:\n    - { zones: [a.example], to: defualt }\n",
+              "gate.yaml:4:", "did you mean 'default'?");
+    complains("resolve:\n  upstreams: [192.0.2.1]\n  routes:\n    - { zones: ['a..b'], to: default }\n",
+              "gate.yaml:4:", "no domain name");
+    complains("resolve:\n  upstreams: [192.0.2.1]\n  routes:\n    - { zones: [a.b, A.B.], to: default }\n",
+              "gate.yaml:4:", "route already");
+    complains(
+        "resolve:\n  groups:\n    - { name: a, upstreams: [192.0.2.1] }\n    - { name: a, upstreams: [192.0.2.1] }\n",
+        "gate.yaml:4:", "already");
+    complains("resolve:\n  groups:\n    - { name: a }\n", "gate.yaml:3:", "at least one");
+    complains("resolve:\n  mode: forward\n", "gate.yaml:2:", "nobody to ask");
+    complains("resolve:\n  upstreams: [192.0.2.1]\n  limits: { backoff_most: 1s }\n", "gate.yaml:3:", "backoff_most");
+    complains("resolve:\n  upstreams: [192.0.2.1]\n  stratgy: race\n", "gate.yaml:3:", "did you mean 'strategy'?");
+}
+
+} // namespace
+} // namespace sallyport::conf
