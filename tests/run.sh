@@ -27,6 +27,9 @@ if [ ! -f "$report" ]; then
     echo "sallyport: ctest ended before it wrote a report" >&2
     exit $((status ? status : 1))
 fi
+# What the end-to-end programs say of what is missing here: ctest itself tells no reasons.
+log=$folder/Testing/Temporary/LastTest.log
+[ ! -f "$log" ] || grep -ahE '^(SKIPPED|not tested|not run)[:,] ' "$log" | sort -u || true
 head_of_report=$(tr '\n' ' ' <"$report" | grep -o '<testsuite [^>]*>' | head -n1)
 number() { sed -n "s/.*[[:space:]]$1=\"\([0-9]*\)\".*/\1/p" <<<"$head_of_report"; }
 all=$(number tests)

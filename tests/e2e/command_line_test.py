@@ -45,7 +45,8 @@ class Configuration:
 
 class Help(unittest.TestCase):
     def test_every_subcommand_explains_itself(self):
-        for subcommand in ("run", "check", "ask", "version", "cert", "cert dev"):
+        for subcommand in ("run", "check", "ask", "explain", "reload", "stats", "log-level", "cache", "cache lookup", "cache list",
+                           "cache flush", "health", "version", "cert", "cert dev"):
             with self.subTest(subcommand):
                 result = sallyport(*subcommand.split(), "--help")
                 self.assertEqual(result.returncode, OK, result.stderr)
@@ -55,7 +56,8 @@ class Help(unittest.TestCase):
         texts = {name: (SOURCE / "packaging" / name).read_text().replace("\\-", "-")
                  for name in ("man/sallyport.1", "completion/sallyport.bash", "completion/_sallyport",
                               "completion/sallyport.fish")}
-        for subcommand in ("run", "check", "ask", "cert dev"):
+        for subcommand in ("run", "check", "ask", "explain", "reload", "stats", "log-level", "cache lookup", "cache list", "cache flush",
+                           "health", "cert dev"):
             for option in sorted(long_options(*subcommand.split())):
                 for name, text in texts.items():
                     wanted = f"-l {option[2:]}" if name.endswith(".fish") else option

@@ -3,6 +3,7 @@
 import atexit
 import os
 import pathlib
+import random
 import re
 import shutil
 import signal
@@ -46,8 +47,11 @@ def skip(reason):
     sys.exit(77)
 
 
+GIVEN_PORTS = set()
+
+
 def free_port():
-    """A port number free for both UDP and TCP on 127.0.0.1 at this moment."""
+    """A port number free for both UDP and TCP on 127.0.0.1 at this moment, and not given to anyone here before."""
     for _ in range(100):
         with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
             tcp.bind(("127.0.0.1", 0))
@@ -56,8 +60,29 @@ def free_port():
                 udp.bind(("127.0.0.1", port))
             except OSError:
                 continue
+            if port in GIVEN_PORTS:
+                continue
+            GIVEN_PORTS.add(port)
             return port
     raise RuntimeError("no free port")
+
+
+def port_of_nobody():
+    """A free port number that the system gives to no client: one that a gateway may close and open again."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as numbers:
+        first, last = map(int, numbers.read().split())
+    for _ in range(1000):
+        port = random.randrange(10_000, 65_000)
+        if first <= port <= last:
+            continue
+        with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
+            try:
+                tcp.bind(("127.0.0.1", port))
+                udp.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    return free_port()
 
 
 def wait_for(condition, what, patience=None):
@@ -209,3 +234,17 @@ def header(message):
 def need(program):
     """The path of a client program, or None."""
     return shutil.which(program)
+
+
+INSIDE = "SALLYPORT_TEST_INSIDE"
+
+
+def enter_namespaces(what):
+    """Starts this program again where the network and the mounts are its own; skips it where that cannot be had."""
+    if INSIDE in os.environ:
+        return
+    command = ["unshare", "--net", "--mount", "--propagation", "private"]
+    if os.getuid() != 0 or not need("unshare") or not need("ip") or subprocess.run([*command, "true"], capture_output=True).returncode != 0:
+        skip(f"{what} wants network and mounts of its own: root, unshare, and ip (Debian: iproute2)")
+    os.environ[INSIDE] = "1"
+    os.execvp(command[0], [*command, sys.executable, "-B", *sys.argv])

@@ -1,18 +1,20 @@
 #!/usr/bin/env python3
 """The life of a gateway: start, bad input of every kind, reload, certificates that change, end."""
 
+import base64
 import os
-import pathlib
+import shutil
 import signal
 import socket
-import ssl
+import struct
 import subprocess
 import sys
 import time
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from gateway import BINARY, HAS_QUIC, SOURCE, Gateway, ask_udp, framed, free_port, header, query, read_framed, wait_for
+from bad_upstream import BadUpstream
+from gateway import BINARY, HAS_QUIC, PATIENCE, SOURCE, Gateway, ask_udp, framed, free_port, header, query, read_exactly, read_framed, wait_for
 
 
 def sallyport(*arguments, env=None, cwd=None):
@@ -139,10 +141,15 @@ class Life(unittest.TestCase):
 
     def test_reload_tells_clients_of_the_doors_that_are_open(self):
         with Gateway() as gate:
-            before = ask_udp(gate.do53, query("_dns.resolver.arpa", qtype=64))
-            gate.config.write_text(gate.config.read_text().replace(f"127.0.0.1:{gate.dot}'", "127.0.0.1:1'"))
+            fresh = free_port()
+            told = lambda port: port.to_bytes(2, "big") in ask_udp(gate.do53, query("_dns.resolver.arpa", qtype=64))
+            self.assertEqual((told(gate.dot), told(fresh)), (True, False))
+            gate.config.write_text(gate.config.read_text().replace(f"127.0.0.1:{gate.dot}'", f"127.0.0.1:{fresh}'"))
             self.assertIn("reloaded", gate.reload())
-            self.assertEqual(ask_udp(gate.do53, query("_dns.resolver.arpa", qtype=64)), before)
+            wait_for(lambda: told(fresh) and not told(gate.dot), "the new door to be told of")
+            with gate.connect_tls(fresh) as client:
+                client.sendall(framed(query("www.gate.test")))
+                self.assertEqual(header(read_framed(client))["an"], 1)
 
     def test_reload_loses_no_query_on_a_living_connection(self):
         with Gateway() as gate, gate.connect_tls() as client:
@@ -207,6 +214,149 @@ class Life(unittest.TestCase):
                 ask_udp(gate.do53, query("gate.test"))
             counters = gate.counters()
             self.assertEqual(sum(v for k, v in counters.items() if k.startswith("sallyport_queries_total") and '"udp"' in k), 10, counters)
+
+
+class Http2Client:
+    """Enough of HTTP/2 (RFC 9113) to see the frames of a server that ends: literal headers, no compression."""
+
+    DATA, HEADERS, SETTINGS, GOAWAY = 0, 1, 4, 7
+
+    def __init__(self, gate):
+        self.tls = gate.connect_tls(gate.tls, alpn=["h2"])
+        self.authority = f"gate.test:{gate.tls}"
+        self.tls.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+        self.send(self.SETTINGS)
+
+    def send(self, kind, payload=b"", flags=0, stream=0):
+        self.tls.sendall(struct.pack(">I", len(payload))[1:] + bytes([kind, flags]) + struct.pack(">I", stream) + payload)
+
+    def post(self, stream, length):
+        """The head of a POST whose body is still to come."""
+        fields = {":method": "POST", ":scheme": "https", ":authority": self.authority, ":path": "/dns-query",
+                  "content-type": "application/dns-message", "content-length": str(length)}
+        block = b"".join(b"\0" + b"".join(bytes([len(text)]) + text.encode() for text in field) for field in fields.items())
+        self.send(self.HEADERS, block, 0x4, stream)
+
+    def read(self):
+        """The next frame: kind, flags, stream, payload; None at the end of the connection."""
+        first = self.tls.recv(1)
+        if not first:
+            return None
+        head = first + read_exactly(self.tls, 8)
+        return head[3], head[4], int.from_bytes(head[5:], "big"), read_exactly(self.tls, int.from_bytes(head[:3], "big"))
+
+    def read_until(self, kind):
+        while frame := self.read():
+            if frame[0] == kind:
+                return frame
+        raise AssertionError("the connection ended")
+
+
+class Drain(unittest.TestCase):
+    """The end: what clients have asked is answered, and each protocol says goodbye in its own words."""
+
+    def end(self, gate):
+        gate.process.send_signal(signal.SIGTERM)
+        wait_for(lambda: "ending" in gate.log(), "the end to begin")
+
+    def test_http2_answers_what_was_begun_between_two_goaways(self):
+        gate = Gateway()
+        client = Http2Client(gate)
+        message = query("www.gate.test")
+        client.post(1, len(message))
+        client.read_until(Http2Client.SETTINGS)
+        time.sleep(0.2)  # the request has arrived, its body not
+        self.end(gate)
+        # RFC 9113 §6.8: first a GOAWAY that refuses nothing, then the real one.
+        last_stream, error = struct.unpack(">II", client.read_until(Http2Client.GOAWAY)[3][:8])
+        self.assertEqual((last_stream, error), (2**31 - 1, 0))
+        client.send(Http2Client.DATA, message, 0x1, 1)
+        answer = client.read_until(Http2Client.DATA)
+        self.assertEqual((answer[2], header(answer[3])["an"]), (1, 1))
+        frames = []
+        while frame := client.read():
+            frames.append(frame)
+        goodbyes = [struct.unpack(">II", frame[3][:8]) for frame in frames if frame[0] == Http2Client.GOAWAY]
+        self.assertLessEqual(goodbyes, [(1, 0)])
+        self.assertEqual(gate.process.wait(20), 0, gate.log())
+
+    def test_tcp_ends_with_fin_and_dot_with_close_notify(self):
+        gate = Gateway()
+        plain = socket.create_connection(("127.0.0.1", gate.do53), 10)
+        secure = gate.connect_tls()
+        for stream in (plain, secure):
+            stream.sendall(framed(query("www.gate.test")))
+            self.assertEqual(header(read_framed(stream))["an"], 1)
+        self.end(gate)
+        self.assertEqual(plain.recv(1), b"")
+        # Python raises where the stream ends without close_notify.
+        self.assertEqual(secure.recv(1), b"")
+        self.assertEqual(gate.process.wait(20), 0, gate.log())
+
+    @unittest.skipUnless(HAS_QUIC and shutil.which("gtlsclient"), "not installed: gtlsclient")
+    def test_http3_says_goaway_and_quic_connection_close(self):
+        gate = Gateway()
+        encoded = base64.urlsafe_b64encode(query("www.gate.test")).rstrip(b"=").decode()
+        url = f"https://gate.test:{gate.tls}/dns-query?dns={encoded}"
+        # Its only request would come after half a minute: until then the connection is idle.
+        client = subprocess.Popen(["gtlsclient", "--timeout=60s", "--delay-stream=30s", "127.0.0.1", str(gate.tls), url],
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        try:
+            wait_for(lambda: sum(value for name, value in gate.counters().items() if "quic_handshakes_total" in name), "the handshake")
+            time.sleep(0.3)
+            self.end(gate)
+            output = client.communicate(timeout=PATIENCE)[0].decode(errors="replace")
+        finally:
+            client.kill()
+            client.wait()
+        # RFC 9114 §5.2: GOAWAY (type 7) on the control stream, which is the server's first (id 3); then H3_NO_ERROR.
+        self.assertRegex(output, r"Ordered STREAM data stream_id=0x3\n00000000 +07 01 ")
+        self.assertRegex(output, r"frm rx \d+ 1RTT CONNECTION_CLOSE\(0x1d\) error_code=\S*\(0x100\)")
+        self.assertEqual(gate.process.wait(20), 0, gate.log())
+
+    def test_what_an_upstream_is_still_asked_is_answered_on_every_door(self):
+        upstream = BadUpstream(mode="slow")
+        upstream.delay = 1.5
+        gate = Gateway(extra=f"resolve: {{ upstreams: ['udp://127.0.0.1:{upstream.port}'], limits: {{ first_timeout: 5s, budget: 9s }} }}\n")
+        doors = {"--udp": gate.do53, "--tcp": gate.do53, "--dot": gate.dot, "--doh": gate.tls, "--doh1": gate.tls}
+        if HAS_QUIC:
+            doors |= {"--doq": gate.dot, "--doh3": gate.tls}
+        # A name for each, so that none is answered by another's.
+        clients = {door: subprocess.Popen([BINARY, "ask", f"late{door}.example", "A", door, f"127.0.0.1:{port}", "--name", "gate.test",
+                                           "--ca", gate.ca, "--timeout", str(int(PATIENCE)), "--retry", "0", "--short"],
+                                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for door, port in doors.items()}
+        try:
+            wait_for(lambda: sum(upstream.asked.values()) >= len(doors), "the upstream to be asked for all")
+            self.end(gate)
+            for door, client in clients.items():
+                output, errors = client.communicate(timeout=PATIENCE)
+                self.assertEqual((client.returncode, output.strip()), (0, "192.0.2.66"), f"{door}: {errors}\n{gate.log()}")
+            self.assertEqual(gate.process.wait(PATIENCE), 0, gate.log())
+        finally:
+            for client in clients.values():
+                client.kill()
+                client.communicate()
+
+    def test_clients_that_do_not_finish_hold_it_up_for_the_drain_time_only(self):
+        gate = Gateway(extra="limits: { drain: 1s, streams: { message: 50s } }\n")
+        stuck = Http2Client(gate)
+        stuck.post(1, 100)
+        half = gate.connect_tls()
+        half.sendall(b"\0\x40half")
+        time.sleep(0.2)
+        started = time.monotonic()
+        self.end(gate)
+        self.assertEqual(gate.process.wait(PATIENCE), 0, gate.log())
+        self.assertLess(time.monotonic() - started, 1 + PATIENCE / 4)
+
+    def test_a_second_signal_ends_it_at_once(self):
+        gate = Gateway(extra="limits: { drain: 1m, streams: { message: 50s } }\n")
+        stuck = Http2Client(gate)
+        stuck.post(1, 100)
+        time.sleep(0.2)
+        self.end(gate)
+        gate.process.send_signal(signal.SIGTERM)
+        self.assertEqual(gate.process.wait(PATIENCE), 0, gate.log())
 
 
 if __name__ == "__main__":
