@@ -70,6 +70,8 @@ folder:
 .PHONY: run
 run: build ## Build and start the gateway with conf/examples/quickstart.yaml (CONFIG=file for another)
 	@[ "$(CONFIG)" != conf/examples/quickstart.yaml ] || $(PROGRAM) cert dev --quiet
+	@[ "$(CONFIG)" != conf/examples/quickstart.yaml ] || [ -s certs/dev/admin.token ] || \
+	    (umask 077; od -An -N24 -tx1 /dev/urandom | tr -d ' \n' >certs/dev/admin.token)
 	@exec $(PROGRAM) run --hints --config $(CONFIG)
 
 # --- Tests

@@ -168,6 +168,8 @@ void Gateway::Parts::publish(Fresh& fresh)
     sockets.layout = fresh.sockets.layout;
     const bool same_certificates =
         certificate_watch && same_files(configuration.certificates, loaded->configuration.certificates);
+    // What was validated by other anchors, or not at all, must not be given out any longer.
+    const bool believes_anew = loaded->resolver->recurse.store != fresh.loaded->resolver->recurse.store;
     std::shared_ptr<Loaded> before{std::move(loaded)};
     loaded = std::move(fresh.loaded);
     auto handover = std::make_shared<Handover>(std::move(fresh.changes), std::move(before));
@@ -176,6 +178,7 @@ void Gateway::Parts::publish(Fresh& fresh)
         log::error("a worker has not taken over the new configuration; it will when it turns over");
         late.push_back(std::move(handover));
     }
+    if (believes_anew) (void)cache.flush_all();
     note_leaving(*layout_before, *sockets.layout);
     auto log_options = configuration.log;
     if (under_service_manager()) log_options.timestamps = false;

@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <iostream>
 #include <memory>
 
@@ -22,6 +23,9 @@ namespace {
 
 namespace log = base::log;
 using namespace std::chrono_literals;
+
+/// For a worker that was told to end at once.
+constexpr auto kLastPatience = 5s;
 
 /// Every connection is a descriptor: take what the system allows without asking.
 void raise_descriptor_limit()
@@ -78,7 +82,12 @@ void stop(Gateway& gateway, Control& control, Signals& signals)
     gateway.begin_stop();
     while (!gateway.ended()) {
         const int signal = signals.wait(20ms);
-        if (signal == SIGINT || signal == SIGTERM || std::chrono::steady_clock::now() > deadline) gateway.hurry();
+        const auto now = std::chrono::steady_clock::now();
+        if (signal == SIGINT || signal == SIGTERM || now > deadline) gateway.hurry();
+        if (now > deadline + kLastPatience) {
+            log::error("a worker hangs: ending without it");
+            std::_Exit(exit_failed); // everything else would wait for it
+        }
     }
     log::info("ended");
 }

@@ -181,6 +181,13 @@ int Signals::wait(std::chrono::milliseconds patience) noexcept
 {
     pollfd waiting{fd_, POLLIN, 0};
     if (::poll(&waiting, 1, static_cast<int>(patience.count())) <= 0) return 0;
+    // They come in the order of their numbers, SIGHUP first: whoever sends one after the other must not keep us from
+    // ending.
+    sigset_t endings;
+    ::sigemptyset(&endings);
+    for (const int number : {SIGINT, SIGTERM}) ::sigaddset(&endings, number);
+    const timespec at_once{};
+    if (const int number = ::sigtimedwait(&endings, nullptr, &at_once); number > 0) return number;
     signalfd_siginfo info{};
     if (::read(fd_, &info, sizeof info) != sizeof info) return 0;
     return static_cast<int>(info.ssi_signo);

@@ -96,8 +96,9 @@ Found Cache::find(const Key& key, base::Instant now, wire::MessageWriter& answer
     const std::uint32_t stale_ttl = shard.limits().stale_ttl;
     const Ageing ageing = is_stale ? Ageing{0, stale_ttl, stale_ttl} : Ageing{age};
     const base::Bytes records{entry + records_offset(entry, head), head.records_size};
-    if (!append_records(answer, records, counts_of(head), ageing, found.rcode,
-                        (head.flags & entry_flag::authentic) != 0)) {
+    // Past its time nobody knows whether the signatures still hold (RFC 4035 §5.3.3).
+    const bool authentic = !is_stale && (head.flags & entry_flag::authentic) != 0;
+    if (!append_records(answer, records, counts_of(head), ageing, found.rcode, authentic)) {
         shard.stats.truncated.add();
     }
     return found;

@@ -196,7 +196,8 @@ RrsetPtr RrsetStore::put(Rrset set, base::Instant now)
         const bool proven = old.state == wire::ValidationState::secure && shared->state != old.state;
         if (counts && (old.rank > shared->rank || (proven && old.rank == shared->rank))) {
             ++shard.counts.outranked;
-            return slot->set;
+            // News of what was proven takes its place once it is proven itself: `replace`.
+            return old.rank > shared->rank ? slot->set : shared;
         }
         shard.erase(slot);
     }
@@ -211,10 +212,25 @@ RrsetPtr RrsetStore::replace(const RrsetPtr& before, Rrset set, base::Instant no
     Shard& shard = shard_of(hash);
     const std::lock_guard guard(shard.lock);
     const auto slot = shard.find(hash, shared->owner, type_of(*shared), shared->rr_class);
-    if (slot == shard.order.end() || slot->set != before) return shared;
+    if (slot == shard.order.end()) return shared;
+    const bool renews = shared->state == wire::ValidationState::secure && shared->state == slot->set->state &&
+                        shared->rank >= slot->set->rank && shared->is_fresh(now);
+    if (slot->set != before && !renews) return shared;
     shard.erase(slot);
     if (shared->is_fresh(now)) shard.insert(hash, shared, options_.bytes / shards_.size());
     return shared;
+}
+
+void RrsetStore::put_back(const RrsetPtr& worse, const RrsetPtr& older)
+{
+    const std::uint64_t hash = hash_of(worse->owner, type_of(*worse), worse->rr_class);
+    const bool same = hash == hash_of(older->owner, type_of(*older), older->rr_class);
+    Shard& shard = shard_of(hash);
+    const std::lock_guard guard(shard.lock);
+    const auto slot = shard.find(hash, worse->owner, type_of(*worse), worse->rr_class);
+    if (!same || slot == shard.order.end() || slot->set != worse) return;
+    shard.erase(slot);
+    shard.insert(hash, older, options_.bytes / shards_.size());
 }
 
 void RrsetStore::erase(const Name& owner, RrType type, RrClass rr_class)

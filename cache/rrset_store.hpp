@@ -131,10 +131,14 @@ public:
                                                base::Instant now) const;
 
     /// Keeps a set unless a better one is there (RFC 2181 §5.4.1: less trusted data never replaces more trusted), and
-    /// hands out the one that counts from now on. TTLs are cut to the caps, which sets `expires`.
+    /// hands out the one that counts from now on. TTLs are cut to the caps, which sets `expires`. What is not judged
+    /// does not replace what is proven: it is handed back to be judged, and `replace` puts it there.
     RrsetPtr put(Rrset set, base::Instant now);
-    /// Puts what was judged in the place of `before`, where that is still there.
+    /// Puts what was judged in the place of `before`, where that is still there, or of what it renews: proven data of
+    /// no lower rank takes the place of what was proven before.
     RrsetPtr replace(const RrsetPtr& before, Rrset set, base::Instant now);
+    /// Puts an older set, which may be past its time, in the place of `worse`, where that is still there.
+    void put_back(const RrsetPtr& worse, const RrsetPtr& older);
     void erase(const wire::Name& owner, wire::RrType type, wire::RrClass rr_class);
     void clear();
 

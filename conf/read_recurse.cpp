@@ -211,6 +211,15 @@ void read_minimisation(Section& section, resolver::iterate::Options& engine)
 
 } // namespace
 
+std::string fingerprint_of(const YamlNode* node)
+{
+    if (node == nullptr) return "{}"; // what the environment says stays as long as we run
+    std::string text = node->scalar + ';';
+    for (const YamlNode& item : node->items) text += "- " + fingerprint_of(&item);
+    for (const YamlNode::Entry& entry : node->entries) text += entry.key + ": " + fingerprint_of(&entry.value);
+    return '{' + text + '}';
+}
+
 void read_recurse(Section& resolve, resolver::RecurseOptions& options)
 {
     resolve.number("port", options.engine.port, 1, 65'535);

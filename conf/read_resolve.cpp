@@ -221,7 +221,9 @@ void read_limits(Section& resolve, resolver::Limits& limits)
 
 void read_resolve(Section& top, resolver::Options& options)
 {
-    Section section{top.reading(), top.map("resolve"), "resolve"};
+    const YamlNode* const node = top.map("resolve");
+    options.recurse.fingerprint = fingerprint_of(node);
+    Section section{top.reading(), node, "resolve"};
     GroupOptions shorthand;
     shorthand.name = kDefaultGroup;
     shorthand.position = section.position_of("upstreams");

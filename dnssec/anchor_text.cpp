@@ -271,6 +271,20 @@ struct Element {
     return (!begin || *begin <= now) && (!end || now < *end);
 }
 
+/// Comments become blanks: what is in them is not trusted, and lines keep their numbers.
+[[nodiscard]] std::string without_comments(std::string_view text)
+{
+    std::string out{text};
+    for (std::size_t at = out.find("<!--"); at != std::string::npos; at = out.find("<!--", at)) {
+        const std::size_t close = out.find("-->", at + 4);
+        const std::size_t end = close == std::string::npos ? out.size() : close + 3;
+        std::replace_if(
+            out.begin() + static_cast<std::ptrdiff_t>(at), out.begin() + static_cast<std::ptrdiff_t>(end),
+            [](char c) { return c != '\n'; }, ' ');
+    }
+    return out;
+}
+
 void read_xml(std::string_view text, const std::string& file, std::int64_t now, TrustAnchors& anchors,
               base::Problems& problems)
 {
@@ -306,7 +320,7 @@ void read_anchors(std::string_view text, const std::string& file, std::int64_t n
 {
     const std::size_t start = text.find_first_not_of(" \t\r\n\xEF\xBB\xBF");
     if (start != std::string_view::npos && text[start] == '<') {
-        read_xml(text, file, now, anchors, problems);
+        read_xml(without_comments(text), file, now, anchors, problems);
     } else {
         AnchorReader{file, anchors, problems}.read(text);
     }

@@ -113,11 +113,14 @@ DsChoice choose_ds(std::span<const base::Bytes> ds_rdatas, const Policy& policy)
             choice.usable.push_back(*ds);
         }
     }
-    keep_strongest(choice.usable);
+    if (!policy.any_digest) keep_strongest(choice.usable);
     if (choice.usable.size() > policy.limits.ds_per_delegation) choice.usable.resize(policy.limits.ds_per_delegation);
     if (!choice.usable.empty()) return choice;
     using enum wire::ExtendedError;
-    if (foreign_algorithm) {
+    if (ds_rdatas.size() > kMostLookedAt) {
+        // Their order is whoever sent them's to choose: those that were not looked at may be usable.
+        choice.verdict = bogus_verdict(dnssec_bogus, "too many DS records");
+    } else if (foreign_algorithm) {
         choice.verdict = insecure_verdict(unsupported_dnskey_algorithm, "no DS with a supported algorithm");
     } else if (foreign_digest) {
         choice.verdict = insecure_verdict(unsupported_ds_digest, "no DS with a supported digest");

@@ -52,6 +52,8 @@ struct Policy {
     std::chrono::seconds early_by{86'400};
     /// False only where recorded data is replayed: dates of signatures are not looked at.
     bool check_dates = true;
+    /// True only where recorded data is replayed: a DS with SHA-1 counts beside a stronger one (against RFC 4509 §3).
+    bool any_digest = false;
 };
 
 /// A name below which nothing is validated for a while (RFC 7646).

@@ -116,6 +116,8 @@ void ManagedAnchor::see(const RrsetView& dnskeys, base::Bytes rdata, const Polic
         key->ttl = dnskeys.ttl.seconds();
         if (is_named_by_ds(rdata)) set_state(*key, KeyState::valid, now);
     }
+    // §4.1: a key that waits must be there without the revoked bit, whether or not its owner proved that he set it.
+    if (view->is_revoked() && key->state == KeyState::addpend) return;
     key->seen = true;
 }
 

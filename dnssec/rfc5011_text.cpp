@@ -116,6 +116,10 @@ public:
             }
         }
         if (!has_zone) return fault("no key and no DS in it");
+        // Whatever stands in the file: §2.3 bounds them.
+        constexpr std::int64_t kHour = 3'600;
+        anchor_.query_interval_ = std::clamp<std::int64_t>(anchor_.query_interval_, kHour, 15 * 24 * kHour);
+        anchor_.retry_time_ = std::clamp<std::int64_t>(anchor_.retry_time_, kHour, 24 * kHour);
         return {};
     }
 

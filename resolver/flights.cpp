@@ -76,6 +76,7 @@ bool Resolver::Parts::make_room(base::Instant now)
     const bool about_to_move = oldest.WorkHook::is_linked();
     if (about_to_move || now - oldest.began < kHadItsChance) return false;
     stats.gave_way.add();
+    oldest.timer.cancel();
     leaving.push_back(take(oldest)); // who waits hears at the end of this wake-up, not from within `resolve`
     worker.flush_later(flush);
     return true;

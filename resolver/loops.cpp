@@ -24,6 +24,10 @@ bool same_socket(base::Transport left, base::Transport right) noexcept
 bool is_ours(const base::IpAddress& address, const OwnAddress& own, std::span<const base::IpAddress> local) noexcept
 {
     if (own.endpoint.address == address) return true;
+    // A door on :: is on no IPv4 address, and the other way round.
+    if (own.endpoint.address.is_v4() != address.is_v4()) return false;
+    // Whoever asks 0.0.0.0 or :: asks this machine.
+    if (is_wildcard(address)) return is_wildcard(own.endpoint.address) || own.endpoint.address.is_loopback();
     if (!is_wildcard(own.endpoint.address)) return false;
     return address.is_loopback() || std::find(local.begin(), local.end(), address) != local.end();
 }

@@ -14,6 +14,7 @@ namespace sallyport::resolver {
 namespace {
 
 constexpr std::size_t kMaxHints = 1U << 20U;
+constexpr std::size_t kMaxFile = 1U << 20U; // read to see whether it is another
 
 /// Root hints as they are handed out (RFC 8109 §2): NS records of the root, and A and AAAA records of those names. One
 /// record a line, each with its owner.
@@ -146,10 +147,28 @@ void refuse_private_addresses(RecurseOptions& options)
                      "::/127", "fc00::/7", "fe80::/10"});
 }
 
-bool is_same(const cache::RrsetOptions& a, const cache::RrsetOptions& b) noexcept
+std::string whole_file(const std::string& name)
 {
-    return a.bytes == b.bytes && a.min_ttl == b.min_ttl && a.max_ttl == b.max_ttl &&
-           a.max_negative_ttl == b.max_negative_ttl;
+    std::ifstream input(name, std::ios::binary);
+    std::string text(kMaxFile, '\0');
+    input.read(text.data(), static_cast<std::streamsize>(text.size()));
+    text.resize(static_cast<std::size_t>(std::max<std::streamsize>(input.gcount(), 0)));
+    return text;
+}
+
+/// What the configuration says, what is in the files that it names, and what came from elsewhere. The day, because
+/// anchors have dates.
+std::string fingerprint_of(const RecurseOptions& options, const cache::RrsetOptions& lifetimes, std::int64_t date)
+{
+    constexpr std::int64_t kDay = 86'400;
+    std::string text = options.fingerprint;
+    text += std::to_string(date / kDay) + (options.engine.prefetch ? " prefetch " : " ");
+    for (const std::uint32_t ttl : {lifetimes.min_ttl, lifetimes.max_ttl, lifetimes.max_negative_ttl})
+        text += std::to_string(ttl) + ' ';
+    for (const base::Prefix& prefix : options.engine.do_not_query) text += prefix.to_string() + ' ';
+    if (!options.root_hints.empty()) text += whole_file(options.root_hints) + '\n';
+    for (const std::string& file : options.dnssec.anchor_files) text += whole_file(file) + '\n';
+    return text;
 }
 
 } // namespace
@@ -160,6 +179,12 @@ bool prepare_recursion(Options& options, const Options* before, const cache::Rrs
     if (options.mode != Mode::recurse) return true;
     RecurseOptions& recurse = options.recurse;
     const std::size_t faults = problems.size();
+    if (!recurse.fingerprint.empty()) recurse.fingerprint = fingerprint_of(recurse, lifetimes, date);
+    if (before != nullptr && !recurse.fingerprint.empty() && before->recurse.fingerprint == recurse.fingerprint &&
+        before->recurse.store) {
+        recurse = before->recurse;
+        return true;
+    }
     if (!recurse.root_hints.empty())
         if (auto root = read_hints(recurse, problems)) recurse.engine.fixed.push_back(std::move(*root));
     recurse.dnssec.built_in_anchors = recurse.dnssec.anchor_files.empty() && recurse.dnssec.anchors.empty();
@@ -176,8 +201,7 @@ bool prepare_recursion(Options& options, const Options* before, const cache::Rrs
     if (problems.size() != faults) return false;
     cache::RrsetOptions wanted = lifetimes;
     wanted.bytes = recurse.store_bytes;
-    const bool keeps = before != nullptr && before->recurse.store && is_same(before->recurse.store->options(), wanted);
-    recurse.store = keeps ? before->recurse.store : std::make_shared<cache::RrsetStore>(wanted);
+    recurse.store = std::make_shared<cache::RrsetStore>(wanted);
     return true;
 }
 

@@ -32,16 +32,19 @@ struct RecurseOptions {
     RecurseLimits limits;
     std::string root_hints; ///< zone text with the root's NS and their addresses; empty: the built-in ones
     base::SourcePosition root_hints_position;
-    bool allow_loopback = false;              ///< servers at 127/8 and ::1 are asked; for tests
-    bool strip_private_addresses = false;     ///< fills `engine.private_addresses` where those are empty
-    std::uint64_t store_bytes = 64U << 20U;   ///< of the record sets that all workers share
+    bool allow_loopback = false;            ///< servers at 127/8 and ::1 are asked; for tests
+    bool strip_private_addresses = false;   ///< fills `engine.private_addresses` where those are empty
+    std::uint64_t store_bytes = 64U << 20U; ///< of the record sets that all workers share
+    /// All that it was made from; where it is the same, what has been learned is kept. Empty: never the same.
+    std::string fingerprint;
     std::shared_ptr<cache::RrsetStore> store; ///< made by `prepare_recursion`
 };
 
 struct Options;
 
-/// Reads what the options name (root hints, trust anchors), and makes the store, or goes on with that of `before`
-/// where its size and its lifetimes are the same. On the control thread. False in `problems` where something is wrong.
+/// Reads what the options name (root hints, trust anchors), and makes the store. Where all is as in `before`, that is
+/// taken over whole; else nothing that was believed before is believed on. On the control thread. False in `problems`
+/// where something is wrong.
 bool prepare_recursion(Options& options, const Options* before, const cache::RrsetOptions& lifetimes, std::int64_t date,
                        base::Problems& problems);
 

@@ -90,6 +90,11 @@ void forget_sets(cache::RrsetStore& store, const wire::Name& apex, bool subtree,
     for (const SetName& set : gone) store.erase(set.owner, set.type, set.rr_class);
 }
 
+bool is_same(const RecurseOptions& before, const RecurseOptions& now) noexcept
+{
+    return !now.fingerprint.empty() && before.fingerprint == now.fingerprint && before.store == now.store;
+}
+
 /// Of the store that all workers share: told by one of them.
 void tell_store(const cache::RrsetCounts& counts, const auto& visit)
 {
@@ -147,7 +152,7 @@ void Recursion::bury()
 void Recursion::reconfigure(const std::shared_ptr<const Options>& options)
 {
     const bool wanted = options->mode == Mode::recurse && options->recurse.store != nullptr;
-    if (wanted && current_ && current_->options == options) return;
+    if (wanted && current_ && is_same(current_->options->recurse, options->recurse)) return;
     auto made = wanted ? std::make_unique<Running>(worker_, options, stats_) : nullptr;
     replace(std::move(made));
 }
@@ -177,9 +182,14 @@ void Recursion::resolve(const FlightKey& key, Done done)
         const std::lock_guard lock{mutex_};
         bury();
     }
-    current_->recursor.resolve(question_of(key), [this, key, told = std::move(done)](const iterate::Answer& answer) {
-        told(result_of(answer, key, worker_.clock().now())); // by which its lifetimes were set
-    });
+    const Running* const by = current_.get();
+    current_->recursor.resolve(
+        question_of(key), [this, key, by, told = std::move(done)](const iterate::Answer& answer) {
+            FlightResult result = result_of(answer, key, worker_.clock().now()); // by which its lifetimes were set
+            // Told to those who asked then; not kept for those who ask now, by other rules or after all was forgotten.
+            if (current_.get() != by) result.answer.lifetime = base::Duration{};
+            told(std::move(result));
+        });
 }
 
 std::chrono::milliseconds Recursion::patience() const noexcept
@@ -216,7 +226,8 @@ void Recursion::each_counter(
     const auto tell = [&](const iterate::Stats& stats) { stats.each(named); };
     if (current_) tell(current_->recursor.engine().stats());
     for (const auto& one : leaving_) tell(one->recursor.engine().stats());
-    if (worker_.index() == 0 && current_) tell_store(current_->options->recurse.store->counts(), visit);
+    if (worker_.index() != 0) return;
+    tell_store(current_ ? current_->options->recurse.store->counts() : cache::RrsetCounts{}, visit);
 }
 
 } // namespace sallyport::resolver

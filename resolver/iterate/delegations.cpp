@@ -40,10 +40,13 @@ DelegationPtr Delegations::find(const wire::Name& zone, base::Instant now, bool 
     return *it->second;
 }
 
-DelegationPtr Delegations::closest(const wire::Name& name, base::Instant now, bool skip_first) const
+DelegationPtr Delegations::closest(const wire::Name& name, base::Instant now, bool skip_first, bool renews) const
 {
     for (wire::Name zone = name; !zone.is_root(); zone = zone.parent()) {
-        if (DelegationPtr found = find(zone, now, skip_first)) return found;
+        DelegationPtr found = find(zone, now, skip_first);
+        const bool old = renews && found && !found->fixed &&
+                         10 * (found->expires - now) <= std::chrono::seconds(found->ttl.seconds());
+        if (found && !old) return found;
     }
     return find(wire::Name{}, now, skip_first); // the constructor saw to it that the root is there
 }

@@ -24,9 +24,11 @@ struct Delegation {
     wire::Name zone;
     std::vector<NameServer> servers;
     base::Instant expires{};
-    bool fixed = false;   ///< configured: never expires
-    bool forward = false; ///< its servers recurse
-    bool first = false;   ///< where they fail, go on without them
+    wire::Ttl ttl;                     ///< from when it was heard to `expires`
+    std::vector<wire::Name> own_names; ///< servers that the zone itself names and its parent does not
+    bool fixed = false;                ///< configured: never expires
+    bool forward = false;              ///< its servers recurse
+    bool first = false;                ///< where they fail, go on without them
     bool tcp = false;
     bool hints = false; ///< the root before priming
 };
@@ -40,7 +42,9 @@ public:
 
     /// The deepest cut at or above `name` that is known; the root's at least. `skip_first`: those that are only
     /// the first choice do not count.
-    [[nodiscard]] DelegationPtr closest(const wire::Name& name, base::Instant now, bool skip_first = false) const;
+    /// `renews`: nor does what is in the last tenth of its life.
+    [[nodiscard]] DelegationPtr closest(const wire::Name& name, base::Instant now, bool skip_first = false,
+                                        bool renews = false) const;
     [[nodiscard]] DelegationPtr find(const wire::Name& zone, base::Instant now, bool skip_first = false) const;
     void put(DelegationPtr delegation);
     void erase(const wire::Name& zone);

@@ -13,9 +13,23 @@ using dnssec::Finding;
 using wire::Name;
 using wire::RrType;
 
+namespace {
+
+/// Each question would pay for the iterations that a zone chose (RFC 9276 §3.2).
+bool is_worth_hashing(const Rrset& set)
+{
+    const dnssec::Limits limits;
+    const auto nsec3 = dnssec::read_nsec3(*set.records.begin());
+    return nsec3 && nsec3->iterations <= limits.nsec3_iterations && nsec3->salt.size() <= limits.nsec3_salt;
+}
+
+} // namespace
+
 void Denials::add(const RrsetPtr& set, const Name& zone)
 {
     if (set->type != RrType::NSEC && set->type != RrType::NSEC3) return;
+    if (set->octets() > kMaxOctets) return;
+    if (set->type == RrType::NSEC3 && !is_worth_hashing(*set)) return;
     if (size_ >= kMaxSets) {
         const auto victim = zones_.begin();
         size_ -= victim->second.nsec.size() + victim->second.nsec3.size();

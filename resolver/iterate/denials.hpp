@@ -16,7 +16,8 @@ namespace sallyport::resolver::iterate {
 class Denials {
 public:
     static constexpr std::size_t kMaxSets = 20'000;
-    static constexpr unsigned kMaxHashes = 32; ///< for one question: it is meant to be quicker than asking
+    static constexpr std::size_t kMaxOctets = 4096; ///< of one set; larger ones are not kept
+    static constexpr unsigned kMaxHashes = 32;      ///< for one question: it is meant to be quicker than asking
 
     void add(const cache::RrsetPtr& set, const wire::Name& zone);
     /// Proof that the name or type is not there, made of sets that are fresh and the zone's SOA; null without one.

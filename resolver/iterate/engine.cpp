@@ -64,7 +64,7 @@ void Engine::Parts::drain() noexcept
 
 std::shared_ptr<Fetch> Engine::Parts::fetch(const Question& question, const std::shared_ptr<Job>& waiter,
                                             const BudgetPtr& budget, unsigned depth,
-                                            const std::vector<base::IpAddress>& avoid, bool whole_name)
+                                            const std::vector<base::IpAddress>& avoid, bool whole_name, bool renews)
 {
     if (depth > options.limits.depth) {
         ++stats.budget_depth;
@@ -90,7 +90,7 @@ std::shared_ptr<Fetch> Engine::Parts::fetch(const Question& question, const std:
         ++stats.budget_fetches;
         return nullptr;
     }
-    auto made = std::make_shared<Fetch>(*this, question, budget, depth, avoid, whole_name);
+    auto made = std::make_shared<Fetch>(*this, question, budget, depth, avoid, whole_name, renews);
     made->add_waiter(waiter);
     if (shared) {
         if (fetches.size() > 2U * options.max_fetches) {
@@ -164,7 +164,12 @@ RrsetPtr Engine::Parts::find_known(const Question& question, cache::Rank least, 
         return stale ? store.find_stale_nxdomain(name, question.qclass, when)
                      : store.find_nxdomain(name, question.qclass, when);
     };
-    const auto good = [least](const RrsetPtr& set) { return set && set->rank >= least; };
+    // A DS that is proven needs no rank: a referral is where it is told (RFC 4035 §3.1.4.1).
+    const auto good = [least](const RrsetPtr& set) {
+        const bool proven_ds =
+            set && set->type == RrType::DS && set->is_data() && set->state == wire::ValidationState::secure;
+        return set && (set->rank >= least || proven_ds);
+    };
     if (RrsetPtr set = get(question.qname, question.qtype); good(set)) return set;
     // DS is the parent's to tell, an alias the child's.
     if (question.qtype != RrType::CNAME && question.qtype != RrType::DS) {
@@ -176,7 +181,9 @@ RrsetPtr Engine::Parts::find_known(const Question& question, cache::Rank least, 
     const Name floor = cut->fixed ? cut->zone : Name{};
     for (Name above = question.qname; !above.is_root() && !(above == floor);) {
         above = above.parent();
-        if (RrsetPtr set = get(above, RrType::DNAME); good(set) && set->is_data() && !above.is_root()) {
+        // Unsigned, one forged DNAME would lead a whole subtree astray: it counts for the name it came for alone.
+        if (RrsetPtr set = get(above, RrType::DNAME);
+            good(set) && set->is_data() && !above.is_root() && set->state == wire::ValidationState::secure) {
             if (auto made = make_cname(set, question.qname)) return std::make_shared<const Rrset>(std::move(*made));
         }
         // RFC 8020: below a name that does not exist nothing does. Without proof many servers do not mean it so.

@@ -24,11 +24,12 @@ bool has_signed_proof(const Response& response)
 } // namespace
 
 Fetch::Fetch(Engine::Parts& parts, Question question, BudgetPtr budget, unsigned depth,
-             std::vector<base::IpAddress> avoid, bool whole_name)
+             std::vector<base::IpAddress> avoid, bool whole_name, bool renews)
     : Job(parts, std::move(budget), depth),
       question_(std::move(question)),
       avoid_(std::move(avoid)),
-      whole_name_(whole_name)
+      whole_name_(whole_name),
+      renews_(renews)
 {
     ++parts_.fetches_in_flight;
 }
@@ -65,12 +66,17 @@ void Fetch::run()
 
 // --- from zone cut to zone cut
 
+DelegationPtr Fetch::closest_cut(const Name& name) const
+{
+    return parts_.delegations.closest(name, parts_.now(), skip_first_, renews_);
+}
+
 void Fetch::begin()
 {
     // DS belongs to the parent's side of a cut (RFC 4035 §2.4).
     const bool at_parent = question_.qtype == RrType::DS && !question_.qname.is_root();
     const Name start = at_parent ? question_.qname.parent() : question_.qname;
-    DelegationPtr closest = parts_.delegations.closest(start, parts_.now(), skip_first_);
+    DelegationPtr closest = closest_cut(start);
     const bool asks_root = question_.qname.is_root() && question_.qtype == RrType::NS;
     if (closest->hints && parts_.options.prime && !asks_root && state_ == State::begin) {
         state_ = State::priming;
@@ -84,9 +90,9 @@ void Fetch::begin()
         }
     }
     lookups_.clear();
-    closest = parts_.delegations.closest(start, parts_.now(), skip_first_);
+    closest = closest_cut(start);
     while (!closest->fixed && !closest->zone.is_root() && leads_to_itself(*closest)) {
-        closest = parts_.delegations.closest(closest->zone.parent(), parts_.now(), skip_first_);
+        closest = closest_cut(closest->zone.parent());
     }
     enter(std::move(closest));
 }
@@ -134,6 +140,7 @@ void Fetch::enter(DelegationPtr delegation)
     other_names_.clear();
     empty_seen_ = false;
     failing_lookups_ = 0;
+    own_names_used_ = false;
     parents_word_ = false;
     const unsigned labels = question_.qname.label_count();
     minimise_ =
@@ -260,6 +267,7 @@ void Fetch::use(Response& response, const Pending& query)
         parts_.say("reply", query.server.to_string() + ' ' + wire::to_string(response.rcode) + ' ' +
                                 kWords[static_cast<std::size_t>(kind)]);
     }
+    if (kind == ReplyKind::answer || kind == ReplyKind::no_data) note_own_servers(response);
     switch (kind) {
     case ReplyKind::referral: return use_referral(response, asked);
     case ReplyKind::answer:
@@ -336,8 +344,11 @@ void Fetch::use_answer(Response& response, const Asked& asked)
     if (chain.empty()) {
         result_.rcode = wire::Rcode::YXDOMAIN;
         for (const Rrset& set : response.answers) {
-            if (set.type == RrType::DNAME && asked.qname.is_under(set.owner)) {
-                result_.more.push_back(parts_.store.put(set, parts_.now()));
+            // Of names above the zone that was asked its servers know nothing.
+            if (set.type == RrType::DNAME && asked.qname.is_under(set.owner) && set.owner.is_under(asked.zone)) {
+                Rrset dname = set;
+                dname.zone = asked.zone;
+                result_.more.push_back(parts_.store.put(std::move(dname), parts_.now()));
             }
         }
         return succeed();
@@ -346,6 +357,7 @@ void Fetch::use_answer(Response& response, const Asked& asked)
         use_root(response, chain.front());
     }
     remove_private(chain);
+    keep_cut_of_forwarder(response);
     if (response.incomplete) {
         chain.front().ede = ExtendedError::other;
         chain.front().ede_text = "records that do not fit their type were left out";
@@ -391,6 +403,7 @@ void Fetch::use_referral(Response& response, const Asked& asked)
     const base::Instant now = parts_.now();
     auto delegation = std::make_shared<Delegation>(std::move(referral.delegation));
     const auto ttl = std::min(referral.ttl.seconds(), parts_.store.options().max_ttl);
+    delegation->ttl = wire::Ttl{ttl};
     delegation->expires = now + std::chrono::seconds(ttl);
     // Nor longer than the cut above it: when that is taken back, all below goes with it.
     if (!zone_->fixed && zone_->expires != base::Instant{})
@@ -398,24 +411,46 @@ void Fetch::use_referral(Response& response, const Asked& asked)
     if (referral.ds) {
         parts_.store.put(std::move(*referral.ds), now);
     } else if (!referral.denials.empty()) {
-        Rrset none;
-        none.owner = delegation->zone;
-        none.type = RrType::DS;
-        none.kind = RrsetKind::nodata;
-        none.rank = cache::Rank::referral;
-        none.zone = asked.zone;
-        none.ttl = wire::Ttl{ttl};
-        for (Rrset& set : referral.denials) {
-            none.ttl = std::min(none.ttl, set.ttl);
-            none.authority.push_back(std::make_shared<Rrset>(std::move(set)));
-        }
-        parts_.store.put(std::move(none), now);
+        keep_no_ds(delegation->zone, wire::Ttl{ttl}, referral.denials);
     }
     // What is configured stays: a referral into a stub zone leads to the servers that the operator named.
     const DelegationPtr fixed = parts_.delegations.find(delegation->zone, now, skip_first_);
     if (fixed && fixed->fixed) return enter(fixed);
     parts_.delegations.put(delegation);
     enter(std::move(delegation));
+}
+
+/// A referral without DS and with a proof of that; whoever needs it checks it.
+void Fetch::keep_no_ds(const Name& cut, wire::Ttl ttl, const std::vector<Rrset>& denials)
+{
+    Rrset none;
+    none.owner = cut;
+    none.type = RrType::DS;
+    none.kind = RrsetKind::nodata;
+    none.rank = cache::Rank::referral;
+    none.zone = zone_->zone;
+    none.ttl = ttl;
+    for (const Rrset& set : denials) {
+        none.ttl = std::min(none.ttl, set.ttl);
+        none.authority.push_back(std::make_shared<Rrset>(set));
+    }
+    parts_.store.put(std::move(none), parts_.now());
+}
+
+/// A forwarder may give an alias and, beside it, the referral to where it leads, with the proof that there is no DS.
+void Fetch::keep_cut_of_forwarder(const Response& response)
+{
+    if (!zone_->forward || !has_signed_proof(response)) return;
+    const auto servers = std::find_if(response.authority.begin(), response.authority.end(),
+                                      [](const Rrset& set) { return set.type == RrType::NS; });
+    if (servers == response.authority.end() || !servers->signatures.empty()) return;
+    if (servers->owner.is_root() || !servers->owner.is_under(zone_->zone) || !parts_.is_anchored(servers->owner))
+        return;
+    std::vector<Rrset> denials;
+    for (const Rrset& set : response.authority) {
+        if (set.type == RrType::NSEC || set.type == RrType::NSEC3) denials.push_back(set);
+    }
+    keep_no_ds(servers->owner, servers->ttl, denials);
 }
 
 /// RFC 8109 §3.3: the root's servers by the root's own word, kept in the place of the hints.

@@ -20,8 +20,9 @@ struct Fetched {
 /// referrals, not aliases.
 class Fetch final : public Job {
 public:
+    /// `renews`: cuts in the last tenth of their life are not used.
     Fetch(Engine::Parts& parts, Question question, BudgetPtr budget, unsigned depth, std::vector<base::IpAddress> avoid,
-          bool whole_name);
+          bool whole_name, bool renews);
     ~Fetch() override;
 
     void run() override;
@@ -50,6 +51,8 @@ private:
 
     void begin();
     void enter(DelegationPtr delegation);
+    [[nodiscard]] DelegationPtr closest_cut(const wire::Name& name) const;
+    void note_own_servers(const Response& response);
     [[nodiscard]] bool leads_to_itself(const Delegation& delegation) const;
     void select();
     [[nodiscard]] bool choose_server(unsigned most_tries);
@@ -67,6 +70,8 @@ private:
     void use_denial(Response& response, const Asked& asked, cache::RrsetKind kind);
     void use_referral(Response& response, const Asked& asked);
     void use_root(const Response& response, const cache::Rrset& set);
+    void keep_no_ds(const wire::Name& cut, wire::Ttl ttl, const std::vector<cache::Rrset>& denials);
+    void keep_cut_of_forwarder(const Response& response);
     [[nodiscard]] bool retry_plain(const Response* response, wire::Rcode rcode, const Pending& query);
     void remove_private(std::vector<cache::Rrset>& chain);
     Attempt& attempt(const base::IpAddress& address);
@@ -88,6 +93,8 @@ private:
     unsigned minimisation_steps_ = 0;
     bool minimise_ = false;
     bool whole_name_;
+    bool renews_;
+    bool own_names_used_ = false;
     bool empty_seen_ = false; ///< some server said nothing at all
     bool skip_first_ = false; ///< configured servers that are only the first choice have failed
     bool counted_ = false;

@@ -1,10 +1,13 @@
 #include "resolver/iterate/fetch.hpp"
 
+#include "wire/rdata.hpp"
+
 #include <algorithm>
 
 /// Which server a look-up asks, and where the addresses of servers come from.
 namespace sallyport::resolver::iterate {
 
+using cache::Rrset;
 using wire::ExtendedError;
 using wire::Name;
 using wire::RrType;
@@ -51,15 +54,16 @@ std::vector<base::Endpoint> Fetch::known_addresses() const
             }
         }
     };
+    const auto add_parents_word = [&](const Name& name) {
+        const DelegationPtr home = parts_.delegations.closest(name, parts_.now());
+        for (const NameServer& other : home->servers) {
+            if (!(other.name == name)) continue;
+            for (const base::Endpoint& glue : other.glue) add(glue);
+        }
+    };
     for (const NameServer& server : zone_->servers) {
         unsigned used = 0;
-        if (parents_word_ && server.glue.empty()) {
-            const DelegationPtr home = parts_.delegations.closest(server.name, parts_.now());
-            for (const NameServer& other : home->servers) {
-                if (!(other.name == server.name)) continue;
-                for (const base::Endpoint& glue : other.glue) add(glue);
-            }
-        }
+        if (parents_word_ && server.glue.empty()) add_parents_word(server.name);
         for (const base::Endpoint& glue : server.glue) {
             if (used++ < parts_.options.limits.addresses) add(glue);
         }
@@ -67,6 +71,7 @@ std::vector<base::Endpoint> Fetch::known_addresses() const
     }
     for (const Name& name : other_names_) {
         unsigned used = 0;
+        if (parents_word_) add_parents_word(name);
         add_kept(name, used);
     }
     return found;
@@ -130,6 +135,13 @@ void Fetch::select()
     if (!lookups_.empty()) return; // an address is on its way
     if (look_up_addresses()) return;
     if (done_) return;
+    if (!own_names_used_ && !zone_->own_names.empty()) {
+        own_names_used_ = true;
+        for (const Name& name : zone_->own_names) {
+            if (other_names_.size() < parts_.options.limits.address_lookups) other_names_.push_back(name);
+        }
+        if (choose_server(1) || look_up_addresses() || done_) return;
+    }
     if (!parents_word_) {
         // What the servers' own zones say leads nowhere: what their parents say may.
         parents_word_ = true;
@@ -198,6 +210,40 @@ bool Fetch::look_up_addresses()
         }
     }
     return false;
+}
+
+/// What a zone says of its own servers is better than what its parent says (RFC 2181 §5.4.1), but it never prolongs the
+/// delegation (ghost domains): names its parent does not have are kept for when the others fail, and a shorter life
+/// counts.
+void Fetch::note_own_servers(const Response& response)
+{
+    if (!response.authoritative || zone_->fixed || zone_->zone.is_root()) return;
+    const Rrset* own = nullptr;
+    for (const std::vector<Rrset>* sets : {&response.answers, &response.authority}) {
+        for (const Rrset& set : *sets) {
+            if (set.type == RrType::NS && set.owner == zone_->zone) own = &set;
+        }
+    }
+    const base::Instant now = parts_.now();
+    if (own == nullptr || parts_.delegations.find(zone_->zone, now, skip_first_) != zone_) return;
+    constexpr std::uint32_t kLeastTtl = 60; // the parent is not asked for every question
+    const std::uint32_t seconds = std::max(own->ttl.seconds(), kLeastTtl);
+    auto changed = std::make_shared<Delegation>(*zone_);
+    if (now + std::chrono::seconds(seconds) < zone_->expires) {
+        changed->ttl = wire::Ttl{seconds};
+        changed->expires = now + std::chrono::seconds(seconds);
+    }
+    changed->own_names.clear();
+    for (const base::Bytes rdata : own->records) {
+        const auto name = wire::target_name(RrType::NS, rdata);
+        if (!name || changed->own_names.size() >= parts_.options.limits.servers) continue;
+        const bool known = std::any_of(zone_->servers.begin(), zone_->servers.end(),
+                                       [&](const NameServer& server) { return server.name == *name; });
+        if (!known) changed->own_names.push_back(name->lower());
+    }
+    if (changed->expires == zone_->expires && changed->own_names == zone_->own_names) return;
+    zone_ = changed;
+    parts_.delegations.put(std::move(changed));
 }
 
 void Fetch::ask(const base::Endpoint& server, bool tcp)

@@ -50,6 +50,13 @@ Rrset with_state(const Rrset& set, ValidationState state)
     return copy;
 }
 
+void cut(Rrset& set, wire::Ttl ttl, base::Instant now)
+{
+    if (!(ttl < set.ttl)) return;
+    set.ttl = ttl;
+    set.expires = std::min(set.expires, now + std::chrono::seconds(ttl.seconds()));
+}
+
 // --- one set
 
 SetCheck::SetCheck(Engine::Parts& parts, RrsetPtr set, std::shared_ptr<dnssec::ZoneKeys> keys)
@@ -74,11 +81,11 @@ Step SetCheck::step(dnssec::Budget& budget)
 // --- a proof
 
 DenialCheck::DenialCheck(Engine::Parts& parts, std::vector<RrsetPtr> sets, std::shared_ptr<dnssec::ZoneKeys> keys,
-                         Name qname, RrType qtype, dnssec::Claim claim, std::uint8_t wildcard_labels)
+                         const Name& qname, RrType qtype, dnssec::Claim claim, std::uint8_t wildcard_labels)
     : parts_(parts),
       sets_(std::move(sets)),
       keys_(std::move(keys)),
-      qname_(std::move(qname)),
+      qname_(qname),
       qtype_(qtype),
       claim_(claim),
       wildcard_labels_(wildcard_labels)
@@ -95,7 +102,9 @@ void DenialCheck::note(const SetCheck& check)
         return;
     }
     auto copy = std::make_shared<Rrset>(with_state(*set, ValidationState::secure));
-    copy->ttl = std::min(copy->ttl, verdict.ttl);
+    // Neither here nor as a proof for other questions is it good for longer than its signature (RFC 4035 §5.3.3).
+    cut(*copy, verdict.ttl, parts_.now());
+    if (verdict.ttl < set->ttl) good_until_ = std::min(good_until_, copy->expires);
     set = copy;
     if (set->type == RrType::SOA) {
         Rrset soa = *copy;
@@ -158,15 +167,21 @@ Progress Judge::step(const std::shared_ptr<Job>& waiter, const BudgetPtr& budget
         case Phase::unsigned_trust:
             if (!trust_->is_done()) return Progress::waiting;
             if (phase_ == Phase::trust) {
-                use_trust();
+                if (!ends_above_an_anchor()) {
+                    use_trust();
+                    break;
+                }
+                checked_zone_ = true;
+                if (const Progress p = ask_trust(trusted_name(), Phase::unsigned_trust, waiter, budget, depth);
+                    p != Progress::done) {
+                    return p;
+                }
             } else if (trust_->result()->state != ValidationState::secure) {
                 conclude(trust_->result()->state, trust_->result()->ede, trust_->result()->text);
             } else if (!checked_zone_) {
                 // The zone that was asked is signed; between it and the name may be a cut to one that is not.
                 checked_zone_ = true;
-                const bool above = set_->type == RrType::DS && !judged_->owner.is_root();
-                const Name name = above ? judged_->owner.parent() : judged_->owner;
-                if (const Progress p = ask_trust(name, Phase::unsigned_trust, waiter, budget, depth);
+                if (const Progress p = ask_trust(trusted_name(), Phase::unsigned_trust, waiter, budget, depth);
                     p != Progress::done) {
                     return p;
                 }
@@ -225,7 +240,7 @@ Progress Judge::begin(const std::shared_ptr<Job>& waiter, const BudgetPtr& budge
         signer_ = *signer;
         return ask_trust(signer_, Phase::trust, waiter, budget, depth);
     }
-    const Name zone = above ? judged_->owner.parent() : judged_->owner;
+    const Name zone = trusted_name();
     // An island of trust may begin below the zone that was asked: what is said of the zone says nothing of the island.
     const auto trust = parts_.options.anchors->find(zone, date_of(parts_));
     const bool island = trust.anchor != nullptr && !judged_->zone.is_under(trust.anchor->zone);
@@ -243,6 +258,21 @@ Progress Judge::ask_trust(const Name& name, Phase phase, const std::shared_ptr<J
         return Progress::done;
     }
     return trust_->is_done() ? Progress::done : Progress::waiting;
+}
+
+/// The name whose zone has to vouch for the set: a DS belongs to the parent.
+Name Judge::trusted_name() const
+{
+    const bool above = judged_->type == RrType::DS && !judged_->owner.is_root();
+    return above ? judged_->owner.parent() : judged_->owner;
+}
+
+/// Anybody can write the name of a signer: that nothing is trusted there says nothing of an anchor below it.
+bool Judge::ends_above_an_anchor() const
+{
+    if (trust_->result()->state != ValidationState::insecure) return false;
+    const auto trust = parts_.options.anchors->find(trusted_name(), date_of(parts_));
+    return trust.anchor != nullptr && !signer_.is_under(trust.anchor->zone);
 }
 
 void Judge::use_trust()
@@ -270,8 +300,11 @@ void Judge::begin_proof(const std::shared_ptr<dnssec::ZoneKeys>& keys, dnssec::C
 
 void Judge::missing_signature(const Name& zone)
 {
-    const auto ede =
+    auto ede =
         judged_->is_data() || !judged_->authority.empty() ? ExtendedError::rrsigs_missing : ExtendedError::nsec_missing;
+    const RrsetPtr alias = parts_.store.find(judged_->owner, RrType::CNAME, judged_->rr_class, parts_.now());
+    // An alias stands there: what is said cannot be true, with a proof or without.
+    if (!judged_->is_data() && alias && alias->is_data()) ede = ExtendedError::dnssec_bogus;
     conclude(ValidationState::bogus, ede,
              judged_->owner.to_text() + ' ' + wire::to_string(judged_->type) + " (zone " + zone.to_text() +
                  (judged_->is_data() ? "): no signatures" : "): no proof that it is not there"));
@@ -293,20 +326,27 @@ void Judge::conclude(ValidationState state, std::optional<ExtendedError> ede, st
         state = ValidationState::insecure;
     }
     Rrset judged = with_state(*set_, state);
-    if (ede || !text.empty()) {
+    // What was left out of it says more than that the signature does not fit what is left.
+    const bool explained = state == ValidationState::bogus && set_->ede.has_value();
+    if (!explained && (ede || !text.empty())) {
         judged.ede = ede;
         judged.ede_text = std::move(text);
     }
     const base::Instant now = parts_.now();
     if (state == ValidationState::secure) {
         ++parts_.stats.validations_secure;
-        if (proof_) judged.authority = proof_->sets();
-        if (verdict_ && judged.is_data() && verdict_->ttl < judged.ttl) {
-            judged.ttl = verdict_->ttl;
-            judged.expires = std::min(judged.expires, now + std::chrono::seconds(judged.ttl.seconds()));
+        if (proof_) {
+            judged.authority = proof_->sets();
+            // AD speaks for the authority section, too (RFC 4035 §3.2.3).
+            std::erase_if(judged.authority,
+                          [](const RrsetPtr& set) { return is_denial(*set) && set->state != ValidationState::secure; });
+            judged.expires = std::min(judged.expires, proof_->good_until());
         }
+        if (verdict_ && judged.is_data()) cut(judged, verdict_->ttl, now);
         if (judged_ != set_) {
-            judged.authority.front() = parts_.store.replace(judged_, with_state(*judged_, state), now);
+            Rrset dname = with_state(*judged_, state);
+            if (verdict_) cut(dname, verdict_->ttl, now);
+            judged.authority.front() = parts_.store.replace(judged_, std::move(dname), now);
         }
     } else if (state == ValidationState::bogus) {
         ++parts_.stats.validations_bogus;

@@ -36,7 +36,7 @@ private:
 class DenialCheck {
 public:
     DenialCheck(Engine::Parts& parts, std::vector<RrsetPtr> sets, std::shared_ptr<dnssec::ZoneKeys> keys,
-                wire::Name qname, wire::RrType qtype, dnssec::Claim claim, std::uint8_t wildcard_labels);
+                const wire::Name& qname, wire::RrType qtype, dnssec::Claim claim, std::uint8_t wildcard_labels);
     DenialCheck(const DenialCheck&) = delete;
     DenialCheck& operator=(const DenialCheck&) = delete;
 
@@ -45,6 +45,8 @@ public:
     [[nodiscard]] dnssec::Finding finding() const noexcept { return finding_; }
     /// The sets with what was found of them; in the order they came in.
     [[nodiscard]] const std::vector<RrsetPtr>& sets() const noexcept { return sets_; }
+    /// When the first of its signatures expires, where that is before the TTLs do; otherwise far away.
+    [[nodiscard]] base::Instant good_until() const noexcept { return good_until_; }
 
 private:
     void note(const SetCheck& check);
@@ -62,6 +64,7 @@ private:
     std::vector<RrsetPtr> held_;
     std::optional<dnssec::DenialProver> prover_;
     std::optional<dnssec::Verdict> trouble_;
+    base::Instant good_until_ = base::Instant::max();
     dnssec::Verdict verdict_;
     dnssec::Finding finding_ = dnssec::Finding::nothing;
 };
@@ -84,6 +87,8 @@ private:
     [[nodiscard]] Progress ask_trust(const wire::Name& name, Phase phase, const std::shared_ptr<Job>& waiter,
                                      const BudgetPtr& budget, unsigned depth);
     void use_trust();
+    [[nodiscard]] wire::Name trusted_name() const;
+    [[nodiscard]] bool ends_above_an_anchor() const;
     void begin_proof(const std::shared_ptr<dnssec::ZoneKeys>& keys, dnssec::Claim claim, std::uint8_t labels);
     void conclude(wire::ValidationState state, std::optional<wire::ExtendedError> ede, std::string text);
     void conclude(const dnssec::Verdict& verdict);
@@ -107,7 +112,9 @@ private:
 
 /// The signer that the first signature names.
 [[nodiscard]] std::optional<wire::Name> signer_of(const cache::Rrset& set);
-/// A copy with another state; TTLs cut to what the verdict allows.
+/// A copy with another state.
 [[nodiscard]] cache::Rrset with_state(const cache::Rrset& set, wire::ValidationState state);
+/// It lives no longer than the verdict allows (RFC 4035 §5.3.3).
+void cut(cache::Rrset& set, wire::Ttl ttl, base::Instant now);
 
 } // namespace sallyport::resolver::iterate

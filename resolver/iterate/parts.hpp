@@ -171,10 +171,11 @@ struct Engine::Parts {
 
     /// The look-up for a question: one in flight, or a new one. Null where it would wait for itself, or where too much
     /// is in flight or too deep. `avoid`: servers whose data was bogus.
-    /// `whole_name`: the name is not minimised.
+    /// `whole_name`: the name is not minimised. `renews`: see `Fetch`.
     [[nodiscard]] std::shared_ptr<Fetch> fetch(const Question& question, const std::shared_ptr<Job>& waiter,
                                                const BudgetPtr& budget, unsigned depth,
-                                               const std::vector<base::IpAddress>& avoid = {}, bool whole_name = false);
+                                               const std::vector<base::IpAddress>& avoid = {}, bool whole_name = false,
+                                               bool renews = false);
     [[nodiscard]] std::shared_ptr<Trust> trust(const wire::Name& name, const std::shared_ptr<Job>& waiter,
                                                const BudgetPtr& budget, unsigned depth);
     void remember_trust(const ZoneTrustPtr& trust);

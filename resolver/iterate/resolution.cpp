@@ -19,7 +19,8 @@ Resolution::Resolution(Engine::Parts& parts, Question question, BudgetPtr budget
       tell_(std::move(done)),
       number_(number),
       current_(question_.qname),
-      refresh_(refresh)
+      refresh_(refresh),
+      renews_(refresh)
 {
     answer_.rcode = Rcode::NOERROR;
 }
@@ -72,7 +73,8 @@ RrsetPtr Resolution::find()
         if (fits && set->is_data() && set->owner == current_) return set;
     }
     if (refresh_) return nullptr;
-    return parts_.find_known(current_question(), cache::Rank::answer, false);
+    RrsetPtr known = parts_.find_known(current_question(), cache::Rank::answer, false);
+    return known && renews_ && !asked_here_ && has_grown_old(*known) ? nullptr : known;
 }
 
 Resolution::Next Resolution::look()
@@ -101,9 +103,11 @@ Resolution::Next Resolution::look()
         return Next::wait;
     }
     refresh_ = false;
-    asked_ = true;
+    asked_ = asked_here_ = true;
+    if (parts_.options.serve_stale && !bogus_)
+        before_ = parts_.find_known(current_question(), cache::Rank::answer, true);
     phase_ = Phase::fetched;
-    fetch_ = parts_.fetch(current_question(), shared_from_this(), budget_, depth_ + 1, avoid_, whole_name_);
+    fetch_ = parts_.fetch(current_question(), shared_from_this(), budget_, depth_ + 1, avoid_, whole_name_, renews_);
     if (!fetch_) {
         fail(ExtendedError::other, "too many questions in work");
         return Next::wait;
@@ -193,6 +197,7 @@ Resolution::Next Resolution::accept(const RrsetPtr& set)
         fail(set->ede ? set->ede : ExtendedError::dnssec_bogus, set->ede_text);
         return Next::wait;
     }
+    grown_old_ = grown_old_ || has_grown_old(*set);
     any_insecure_ = any_insecure_ || set->state == ValidationState::insecure || set->state == ValidationState::bogus;
     any_unchecked_ = any_unchecked_ || set->state == ValidationState::unchecked;
     if (set->ede && !answer_.ede) {
@@ -218,12 +223,13 @@ Resolution::Next Resolution::accept(const RrsetPtr& set)
         phase_ = Phase::judge;
         return Next::go_on;
     }
-    const bool old =
-        parts_.options.prefetch && !asked_ && 10 * set->ttl_left(parts_.now()).seconds() <= set->ttl.seconds();
-    const Question question = question_;
     end();
-    if (old) parts_.refresh(question);
     return Next::wait;
+}
+
+bool Resolution::has_grown_old(const Rrset& set) const
+{
+    return set.ttl.seconds() != 0 && 10 * std::uint64_t{set.ttl_left(parts_.now()).seconds()} <= set.ttl.seconds();
 }
 
 /// An SOA as it was heard last: it may have been renewed by another denial since.
@@ -256,6 +262,7 @@ Resolution::Next Resolution::follow(const RrsetPtr& alias)
         return Next::wait;
     }
     current_ = *target;
+    asked_here_ = false;
     avoid_.clear();
     restarts_ = 0;
     whole_name_ = false;
@@ -307,6 +314,20 @@ bool Resolution::give_stale()
     return true;
 }
 
+/// Bogus data is no better than none: what was good before it stands in its place, and is given out while it may.
+void Resolution::put_back_stale()
+{
+    if (!parts_.options.serve_stale || !before_ || before_->state == ValidationState::bogus ||
+        before_->is_fresh(parts_.now()) || needs_judge(*before_) || known_only_) {
+        return;
+    }
+    const RrsetPtr now_there = parts_.store.find(before_->owner, before_->type, before_->rr_class, parts_.now());
+    if (!now_there || now_there->state != ValidationState::bogus) return;
+    parts_.store.put_back(now_there, before_);
+    parts_.remember_failure({current_, question_.qtype, question_.qclass}, now_there->ede, now_there->ede_text,
+                            parts_.options.failure_ttl);
+}
+
 void Resolution::timer(base::Instant now)
 {
     if (done_) return;
@@ -323,7 +344,8 @@ void Resolution::fail(std::optional<ExtendedError> ede, std::string text)
 {
     if (done_) return;
     ++parts_.stats.failures;
-    if (budget_->spent || parts_.now() >= budget_->deadline) {
+    put_back_stale();
+    if (budget_->spent || budget_->validation.is_spent() || parts_.now() >= budget_->deadline) {
         parts_.remember_failure({question_.qname, question_.qtype, question_.qclass}, ede, text,
                                 parts_.options.failure_ttl);
     }
@@ -356,6 +378,8 @@ void Resolution::end()
     done_ = true;
     parts_.ended.push_back(number_);
     if (tell) tell(answer_);
+    const bool renew = parts_.options.prefetch && grown_old_ && !asked_ && !known_only_ && !renews_;
+    if (renew && answer_.rcode != Rcode::SERVFAIL) parts_.refresh(question_);
 }
 
 } // namespace sallyport::resolver::iterate

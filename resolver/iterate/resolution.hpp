@@ -34,6 +34,8 @@ private:
     [[nodiscard]] bool again_elsewhere(const RrsetPtr& judged);
     [[nodiscard]] bool give_stale();
     [[nodiscard]] RrsetPtr newest(const RrsetPtr& set) const;
+    [[nodiscard]] bool has_grown_old(const cache::Rrset& set) const;
+    void put_back_stale();
     void fail(std::optional<wire::ExtendedError> ede, std::string text);
     void end();
 
@@ -45,9 +47,13 @@ private:
     Answer answer_;
     bool any_insecure_ = false;
     bool any_unchecked_ = false;
-    bool refresh_; ///< the first look-up asks, whatever is known
+    bool refresh_;           ///< the next look-up asks, whatever is known
+    bool renews_;            ///< nobody waits: what is in the last tenth of its life is asked for anew
+    bool grown_old_ = false; ///< something in the answer is in the last tenth of its life
+    RrsetPtr before_;        ///< what was known, past its time, before others were asked
     bool known_only_ = false;
     bool asked_ = false;
+    bool asked_here_ = false; ///< for the current name
     bool whole_name_ = false; ///< the name is not minimised any more
     unsigned aliases_ = 0;
     unsigned restarts_ = 0;

@@ -23,8 +23,8 @@ std::int64_t date_of(const Engine::Parts& parts)
 
 } // namespace
 
-Trust::Trust(Engine::Parts& parts, Name name, BudgetPtr budget, unsigned depth)
-    : Job(parts, std::move(budget), depth), name_(std::move(name)), anchors_(parts.options.anchors)
+Trust::Trust(Engine::Parts& parts, const Name& name, BudgetPtr budget, unsigned depth)
+    : Job(parts, std::move(budget), depth), name_(name), anchors_(parts.options.anchors)
 {
 }
 
@@ -146,7 +146,7 @@ Trust::Next Trust::take_ds()
     if (!ds_) {
         const bool first = avoid_.empty();
         settle(next_, ValidationState::bogus,
-               fetch_ && fetch_->result().ede ? fetch_->result().ede : ExtendedError::dnssec_indeterminate,
+               fetch_ && fetch_->result().ede ? ExtendedError::network_error : ExtendedError::dnssec_indeterminate,
                next_.to_text() + " DS (zone " + current_->zone.to_text() + "): " +
                    (fetch_ && !fetch_->result().text.empty() && first ? fetch_->result().text : "not to be had"),
                kShort);
@@ -155,6 +155,9 @@ Trust::Next Trust::take_ds()
     if (ds_->is_data() && ds_->type != RrType::DS) {
         // An alias owns no cut (RFC 2181 §10.3, RFC 6672 §2.3): what is below it belongs to this zone.
         phase_ = Phase::down;
+        if (ds_->state == ValidationState::secure || !signer_of(*ds_)) return Next::go_on;
+        check_ = std::make_unique<SetCheck>(parts_, ds_, current_->keys);
+        phase_ = Phase::ds_check;
         return Next::go_on;
     }
     if (ds_->is_data()) {
@@ -184,7 +187,14 @@ Trust::Next Trust::check_ds()
         settle(next_, verdict.state, verdict.ede, dnssec::describe(verdict, current_->zone, next_, RrType::DS), kShort);
         return Next::go_on;
     }
-    ds_ = parts_.store.replace(ds_, with_state(*ds_, ValidationState::secure), parts_.now());
+    if (ds_->type != RrType::DS) {
+        // From a wildcard it still needs its proof: whoever asks for the alias itself sees to that.
+        phase_ = Phase::down;
+        return Next::go_on;
+    }
+    Rrset judged = with_state(*ds_, ValidationState::secure);
+    cut(judged, verdict.ttl, parts_.now());
+    ds_ = parts_.store.replace(ds_, std::move(judged), parts_.now());
     restarts_ = 0;
     avoid_.clear();
     bogus_.reset();
@@ -201,6 +211,7 @@ Trust::Next Trust::check_ds_denial()
     if (!verdict.is_bogus()) {
         Rrset judged = with_state(*ds_, verdict.state);
         judged.authority = denial_->sets();
+        judged.expires = std::min(judged.expires, denial_->good_until());
         ds_ = parts_.store.replace(ds_, std::move(judged), parts_.now());
     }
     switch (denial_->finding()) {
@@ -313,7 +324,9 @@ Trust::Next Trust::check_keys()
     // A delegation that its parent takes back is not to live on by what the child says.
     if (ds_ && !(anchor_->zone == next_)) seconds = std::min(seconds, ds_->ttl_left(parts_.now()).seconds());
     zone->expires = parts_.now() + std::chrono::seconds(seconds);
-    keys_set_ = parts_.store.replace(keys_set_, with_state(*keys_set_, ValidationState::secure), parts_.now());
+    Rrset judged = with_state(*keys_set_, ValidationState::secure);
+    cut(judged, verdict.ttl, parts_.now());
+    keys_set_ = parts_.store.replace(keys_set_, std::move(judged), parts_.now());
     parts_.remember_trust(zone);
     if (parts_.tell) parts_.say("trust", next_.to_text() + " secure");
     current_ = zone;

@@ -9,7 +9,7 @@ namespace sallyport::resolver::iterate {
 /// nothing below can be, or need be, validated.
 class Trust final : public Job {
 public:
-    Trust(Engine::Parts& parts, wire::Name name, BudgetPtr budget, unsigned depth);
+    Trust(Engine::Parts& parts, const wire::Name& name, BudgetPtr budget, unsigned depth);
 
     void run() override;
     [[nodiscard]] bool waits_for(const Job& other, unsigned depth) const override;

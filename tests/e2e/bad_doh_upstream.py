@@ -36,7 +36,7 @@ def headers(status, content_type):
 class BadDohUpstream(BadUpstream):
     """`https_port` beside what its parent has; the modes of both. After so many answers `drain` sends its GOAWAY."""
 
-    DRAIN_AFTER = 3
+    DRAIN_AFTER = 20
 
     def __init__(self, address, certificate):
         super().__init__(address, certificate=certificate)

@@ -3,6 +3,7 @@
 
 import base64
 import os
+import pathlib
 import shutil
 import signal
 import socket
@@ -109,7 +110,11 @@ class BadInput(unittest.TestCase):
         example = example.replace("../../certs/dev", str(self.gate.certs))
         for name in ("gate.test.zone", "home.hosts"):
             example = example.replace(name, str(SOURCE / "conf/examples" / name))
-        self.assertEqual(self.check(example).returncode, 0)
+        token = pathlib.Path(self.gate.certs) / "admin.token"
+        token.touch(mode=0o600)
+        token.write_text("00112233445566778899aabbccddeeff\n")
+        result = self.check(example)
+        self.assertEqual(result.returncode, 0, result.stderr)
 
 
 class Life(unittest.TestCase):

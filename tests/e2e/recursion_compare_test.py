@@ -132,8 +132,7 @@ class Compared(unittest.TestCase):
         with private_root.PrivateRoot(port=53) as root:
             unbound = Unbound(root)
             self.addCleanup(unbound.stop)
-            config = (f"workers: 1\nlisten: [{{ do53: {{ on: ['{OURS}:53'] }} }}]\nresolve:\n  mode: recurse\n"
-                      f"  allow_loopback: true\n  ipv6: false\n  root_hints: {root.hints}\n  trust_anchors: {root.anchors}\n")
+            config = f"workers: 1\nlisten: [{{ do53: {{ on: ['{OURS}:53'] }} }}]\n" + root.resolve_section()
             with Gateway(config=config) as gate:
                 wait_for(lambda: answers(THEIRS), "Unbound")
                 known, unknown, spent = collections.Counter(), [], {}
@@ -162,8 +161,7 @@ class Compared(unittest.TestCase):
     def test_table(self):
         """The table of the other test holds on the usual port, too."""
         with private_root.PrivateRoot(port=53) as root:
-            config = (f"workers: 2\nlisten: [{{ do53: {{ on: ['{OURS}:53'] }} }}]\nresolve:\n  mode: recurse\n"
-                      f"  allow_loopback: true\n  root_hints: {root.hints}\n  trust_anchors: {root.anchors}\n")
+            config = f"workers: 2\nlisten: [{{ do53: {{ on: ['{OURS}:53'] }} }}]\n" + root.resolve_section()
             with Gateway(config=config):
                 for name, kind, rcode, secure, ede in ANSWERS:
                     with self.subTest(name=name, kind=TYPES[kind]):

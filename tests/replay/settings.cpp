@@ -63,8 +63,7 @@ constexpr std::string_view kWithoutEffect[] = {"target-fetch-policy",
                                                "forward-no-cache",
                                                "edns-buffer-size",
                                                "do-ip4",
-                                               "infra-cache-min-rtt",
-                                               "harden-algo-downgrade"};
+                                               "infra-cache-min-rtt"};
 
 class Reader {
 public:
@@ -165,6 +164,10 @@ private:
             {"val-permissive-mode", &engine.permissive},
             {"harden-below-nxdomain", &engine.nothing_below_nxdomain},
         };
+        if (line.name == "harden-algo-downgrade") {
+            engine.policy.any_digest = !is_yes(line.value);
+            return true;
+        }
         const auto it = switches.find(line.name);
         if (it == switches.end()) return false;
         *it->second = is_yes(line.value);

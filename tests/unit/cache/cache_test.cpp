@@ -261,11 +261,28 @@ TEST(Cache, GivesStaleAnswersOnlyWhereAllowed)
     EXPECT_TRUE(stale.ask(cache, "www.example", kStart + 109s).found);
     EXPECT_FALSE(stale.ask(cache, "www.example", kStart + 110s).found);
     EXPECT_FALSE(stale.ask(cache, "broken.example", kStart + 20s).found);
+    // Within its time a failure is told, but not to who has one already and would take anything better.
+    EXPECT_TRUE(Client{}.ask(cache, "broken.example", kStart + 1s).found);
+    EXPECT_FALSE(stale.ask(cache, "broken.example", kStart + 1s).found);
     EXPECT_EQ(counters(cache)["stale_hits_total"], 4U);
 
     options.serve_stale = false;
     cache.reconfigure(options);
     EXPECT_FALSE(stale.ask(cache, "www.example", kStart + 20s).found);
+}
+
+TEST(Cache, StaleAnswersAreNotCalledAuthentic)
+{
+    Options options = small_options();
+    options.serve_stale = true;
+    Cache cache{options};
+    Response response{"www.example", RrType::A, wire::flag::AD};
+    response.answer("www.example", RrType::A, 10, "192.0.2.1");
+    ASSERT_TRUE(keep(cache, response, kStart, {wire::ValidationState::secure, {}, {}}));
+    Client stale;
+    stale.stale = Stale::allowed;
+    EXPECT_TRUE(stale.ask(cache, "www.example", kStart + 9s).has(wire::flag::AD));
+    EXPECT_FALSE(stale.ask(cache, "www.example", kStart + 11s).has(wire::flag::AD));
 }
 
 TEST(Cache, FailureTakesNothingAwayThatMayStillBeGiven)

@@ -80,6 +80,24 @@ TEST_F(RrsetStoreTest, ProvenDataIsNotReplacedByUnprovenOfTheSameRank)
     EXPECT_EQ((*find("www.example.")->records.begin())[3], 1);
 }
 
+TEST_F(RrsetStoreTest, ProvenDataIsRenewedByWhatIsProvenLater)
+{
+    Rrset proven = address("www.example.", 1, Rank::answer_auth, 10);
+    proven.state = wire::ValidationState::secure;
+    store_.put(std::move(proven), now_);
+    const RrsetPtr fresh = store_.put(address("www.example.", 2, Rank::answer_auth), now_);
+    EXPECT_EQ((*fresh->records.begin())[3], 2); // to be judged
+    Rrset bogus = *fresh;
+    bogus.state = wire::ValidationState::bogus;
+    store_.replace(fresh, std::move(bogus), now_);
+    EXPECT_EQ((*find("www.example.")->records.begin())[3], 1);
+    Rrset judged = *fresh;
+    judged.state = wire::ValidationState::secure;
+    store_.replace(fresh, std::move(judged), now_);
+    EXPECT_EQ((*find("www.example.")->records.begin())[3], 2);
+    EXPECT_EQ(store_.counts().entries, 1U);
+}
+
 TEST_F(RrsetStoreTest, BogusDataIsReplacedByAnything)
 {
     Rrset bogus = address("www.example.", 1, Rank::answer_auth);

@@ -162,6 +162,21 @@ TEST(AnchorText, TheXmlOfIanaIsRead)
     EXPECT_EQ(problems[0].position.line, 2U);
 }
 
+TEST(AnchorText, CommentsOfTheXmlAreNotTrusted)
+{
+    const std::string digest =
+        "<KeyDigest><KeyTag>1</KeyTag><Algorithm>8</Algorithm><DigestType>2</DigestType><Digest>" + kDigest +
+        "</Digest></KeyDigest>\n";
+    TrustAnchors anchors;
+    base::Problems problems;
+    read_anchors("<TrustAnchor><!-- <Zone>test.</Zone> --><Zone>.</Zone>\n<!--" + digest + "-->" + digest +
+                     "<KeyDigest/>\n<!-- open " + digest,
+                 "x.xml", kNow, anchors, problems);
+    ASSERT_NE(anchors.at(wire::Name{}), nullptr);
+    EXPECT_EQ(anchors.at(wire::Name{})->ds.size(), 1U);
+    EXPECT_EQ(anchors.points().size(), 1U);
+}
+
 TEST(Anchors, OptionsAreLoaded)
 {
     const std::string path = ::testing::TempDir() + "anchors_test." + std::to_string(::getpid()) + ".key";

@@ -115,6 +115,21 @@ TEST(Rfc5011, AKeyThatGoesMissingWhileItWaitsStartsAgain)
     EXPECT_EQ(state_of(anchor, fresh), KeyState::addpend);
 }
 
+TEST(Rfc5011, AKeyThatWaitsMustNotCallItselfRevoked)
+{
+    const Zone zone;
+    const SigningKey old = SigningKey::make(13);
+    SigningKey fresh = SigningKey::make(13);
+    ManagedAnchor anchor = begun_with(old);
+    look(anchor, zone.set({&old, &fresh}, kNow), kNow);
+    fresh.set_flags(385);
+    OwnedRrset set = zone.set({&old, &fresh}, kNow + 31 * kDay);
+    set.signatures.pop_back(); // its own: nobody has proven that it is revoked
+    look(anchor, set, kNow + 31 * kDay);
+    EXPECT_EQ(anchor.keys().size(), 1U);
+    EXPECT_EQ(anchor.anchor().dnskeys.size(), 1U);
+}
+
 TEST(Rfc5011, AMissingKeyIsStillTrustedAndReturns)
 {
     const Zone zone;
@@ -287,6 +302,17 @@ TEST(StateFile, DamageIsReportedWithItsLine)
     EXPECT_EQ(bad.error().position.line, 2U);
     const std::string digest(64, 'A');
     EXPECT_FALSE(ManagedAnchor::from_text("a. DS 1 8 2 " + digest + "\nb. DS 1 8 2 " + digest + "\n", "state"));
+}
+
+TEST(StateFile, TimesOutOfBoundsAreBroughtWithinThem)
+{
+    const SigningKey key = SigningKey::make(13);
+    auto anchor = ManagedAnchor::from_text(";;retry_time: 9223372036854775807\n" +
+                                               to_text(name("example."), wire::RrType::DNSKEY, key.dnskey()) + "\n",
+                                           "state");
+    ASSERT_TRUE(anchor);
+    anchor->failed(kNow);
+    EXPECT_EQ(anchor->next_probe(), kNow + kDay);
 }
 
 TEST(StateFile, IsReplacedWhole)

@@ -563,6 +563,21 @@ TEST(Keys, EightDsAreLookedAt)
     EXPECT_TRUE(judge_keys(*zone.find("@", DNSKEY), ds).verdict.is_secure());
 }
 
+TEST(Keys, ManyDsDoNotHideTheOneThatCounts)
+{
+    const TestZone zone = two_key_zone();
+    std::vector<Octets> ds;
+    for (unsigned i = 0; i < 64; ++i) {
+        ds.push_back(zone.ds()[0]);
+        ds.back()[2] = 200; // an algorithm that nobody knows
+        ds.back().back() = static_cast<std::uint8_t>(i);
+    }
+    const std::vector<base::Bytes> views{ds.begin(), ds.end()};
+    EXPECT_TRUE(choose_ds(views, {}).verdict.is_insecure());
+    ds.push_back(zone.ds()[0]);
+    EXPECT_EQ(judge_keys(*zone.find("@", DNSKEY), ds).verdict.state, bogus);
+}
+
 TEST(Dname, SynthesisIsChecked)
 {
     EXPECT_TRUE(is_dname_synthesis(name("a.b.old."), name("A.b.new.net."), name("old."), name("new.net.")));

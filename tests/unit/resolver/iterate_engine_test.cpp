@@ -98,6 +98,28 @@ TEST(IterateEngine, MakesTheAliasThatADnameMeans)
     EXPECT_EQ(answer.answers[1]->owner, name("www.old.example."));
 }
 
+TEST(IterateEngine, ADnameAboveTheZoneThatWasAskedIsNotKept)
+{
+    World world(plain_options());
+    const std::string label(60, 'a');
+    const std::string long_name = label + "." + label + "." + label + "." + label + ".";
+    for (const bool too_long : {false, true}) {
+        add_example(world, [](const Sent& sent) -> std::optional<Reply> {
+            if (sent.qname.is_under(name("evil.example.")))
+                return referral("evil.example.", "ns.evil.example.", "192.0.2.3");
+            return Reply{}.answer("www.good.example.", RrType::A, "198.51.100.7");
+        });
+        Reply reply;
+        if (too_long) reply.answer("evil.example.", RrType::DNAME, long_name);
+        world.servers[address("192.0.2.3")] = always(reply.answer("example.", RrType::DNAME, "attacker."));
+        static_cast<void>(world.ask(too_long ? "longer.name.evil.example." : "www.evil.example."));
+        const Answer answer = world.ask("www.good.example.");
+        ASSERT_EQ(answer.answers.size(), 1U);
+        EXPECT_EQ(answer.answers[0]->type, RrType::A);
+        EXPECT_FALSE(world.store.find(name("example."), RrType::DNAME, wire::RrClass::IN, world.clock.now()));
+    }
+}
+
 TEST(IterateEngine, GlueOutsideTheZoneIsNotUsed)
 {
     World world(plain_options());
