@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 #include <memory>
+#include <optional>
+#include <vector>
 
 namespace sallyport::resolver {
 namespace {
@@ -224,6 +226,22 @@ void Resolution::try_answered(Try& finished, const wire::MessageView& response, 
     advance(now);
 }
 
+/// The response with the question's name as it is, not in the random letters it was asked in: compression would carry
+/// them into owners and RDATA.
+std::optional<wire::MessageView> Resolution::with_plain_letters(const wire::MessageView& response) const
+{
+    static thread_local std::vector<std::uint8_t> room;
+    const base::Bytes message = response.bytes();
+    const base::Bytes letters = key_.inquiry.qname.wire();
+    if (message.size() < wire::kHeaderSize + letters.size() ||
+        base::equal(message.subspan(wire::kHeaderSize, letters.size()), letters))
+        return response;
+    room.assign(message.begin(), message.end());
+    std::copy(letters.begin(), letters.end(), room.begin() + wire::kHeaderSize);
+    const auto fresh = wire::MessageView::parse(room);
+    return fresh ? std::optional{*fresh} : std::nullopt;
+}
+
 bool Resolution::prepare(const wire::MessageView& response, const Upstream& upstream)
 {
     cache::Key key;
@@ -234,7 +252,8 @@ bool Resolution::prepare(const wire::MessageView& response, const Upstream& upst
     key.checking_disabled = key_.inquiry.checking_disabled;
     key.partition = key_.partition;
     const base::MutableBytes room = preparing_room();
-    const auto prepared = cache::prepare(response, key, cache_options_, room);
+    const auto plain = with_plain_letters(response);
+    const auto prepared = plain ? cache::prepare(*plain, key, cache_options_, room) : std::nullopt;
     if (!prepared) return false;
     result_.message.assign(prepared->message.begin(), prepared->message.end());
     result_.answer = *prepared;

@@ -11,6 +11,7 @@
 
 #include <array>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -70,6 +71,7 @@ private:
     [[nodiscard]] bool someone_may_answer() const noexcept;
     void finish_empty(base::Instant now);
     void finish(base::Instant now);
+    [[nodiscard]] std::optional<wire::MessageView> with_plain_letters(const wire::MessageView& response) const;
     [[nodiscard]] bool prepare(const wire::MessageView& response, const Upstream& upstream);
 
     ResolutionUser& user_;

@@ -286,6 +286,27 @@ std::optional<Answer> Engine::find_known(const Question& question)
     return resolution->known_only();
 }
 
+namespace {
+
+/// Puts the question's name in lower case, in a copy that `room` holds. False where the copy does not parse.
+bool with_plain_letters(const wire::Name& asked, base::Bytes message, std::optional<wire::MessageView>& view,
+                        std::vector<std::uint8_t>& room)
+{
+    wire::Name plain = asked;
+    plain.make_lower();
+    const base::Bytes letters = plain.wire();
+    if (view->header().question_count == 0 || message.size() < wire::kHeaderSize + letters.size() ||
+        base::equal(message.subspan(wire::kHeaderSize, letters.size()), letters))
+        return true;
+    room.assign(message.begin(), message.end());
+    std::copy(letters.begin(), letters.end(), room.begin() + wire::kHeaderSize);
+    const auto fresh = wire::MessageView::parse(room);
+    if (fresh) view = *fresh;
+    return static_cast<bool>(fresh);
+}
+
+} // namespace
+
 bool Engine::answer(Token token, base::Bytes message) noexcept
 {
     const auto it = parts_->pending.find(token);
@@ -312,6 +333,8 @@ bool Engine::answer(Token token, base::Bytes message) noexcept
         const auto rtt = std::chrono::duration_cast<std::chrono::microseconds>(parts_->now() - query.sent);
         if (!query.tcp) parts_->servers.answered(query.server.address, rtt);
         if (view) parts_->note_cookie(query, *view);
+        // Our random letters are not the name's: compression would carry them into owners and RDATA.
+        if (view && !with_plain_letters(query.qname, message, view, parts_->plain)) view.reset();
         fetch->reply(query, view ? &*view : nullptr);
     }
     parts_->drain();

@@ -129,6 +129,7 @@ struct Engine::Parts {
     Upstream& upstream;
     cache::RrsetStore& store;
     const Options options;
+    std::vector<std::uint8_t> plain; ///< a reply whose question is in lower case again
     Stats stats;
     dnssec::Stats validation_stats;
     Servers servers;

@@ -1,5 +1,7 @@
 #include "tests/unit/resolver/iterate_world.hpp"
 
+#include "wire/rdata.hpp"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -96,6 +98,30 @@ TEST(IterateEngine, MakesTheAliasThatADnameMeans)
     ASSERT_EQ(answer.answers.size(), 3U);
     EXPECT_EQ(answer.answers[0]->type, RrType::DNAME);
     EXPECT_EQ(answer.answers[1]->owner, name("www.old.example."));
+}
+
+TEST(IterateEngine, TheLettersOfTheQueryDoNotComeBackInTheAnswer)
+{
+    Options options = plain_options();
+    options.case_randomisation = true;
+    World world(options);
+    bool mixed = false;
+    add_example(world, [&](const Sent& sent) -> std::optional<Reply> {
+        wire::Name lower = sent.qname;
+        lower.make_lower();
+        mixed = mixed || !base::equal(lower.wire(), sent.qname.wire());
+        return Reply{}
+            .answer("www.long-enough-for-many-letters.example.", RrType::CNAME,
+                    "other.www.long-enough-for-many-letters.example.")
+            .answer("other.www.long-enough-for-many-letters.example.", RrType::A, "198.51.100.7");
+    });
+    const Answer answer = world.ask("www.long-enough-for-many-letters.example.");
+    ASSERT_EQ(answer.answers.size(), 2U);
+    EXPECT_TRUE(mixed) << "the query was in plain letters: this test shows nothing";
+    for (const auto& set : answer.answers)
+        for (const std::uint8_t octet : set->owner.wire()) EXPECT_FALSE(octet >= 'A' && octet <= 'Z');
+    const auto target = wire::rdata_to_text(RrType::CNAME, *answer.answers[0]->records.begin());
+    EXPECT_EQ(target, "other.www.long-enough-for-many-letters.example.");
 }
 
 TEST(IterateEngine, ADnameAboveTheZoneThatWasAskedIsNotKept)
