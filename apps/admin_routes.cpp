@@ -98,7 +98,7 @@ Response set_level(const Request& request)
 
 } // namespace
 
-std::vector<admin::Route> built_in_routes(AdminSources sources)
+std::vector<admin::Route> built_in_routes(const AdminSources& sources)
 {
     return {
         {"GET", "/metrics", false, [sources](const Request&) { return metrics(sources); }},

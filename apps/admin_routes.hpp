@@ -32,6 +32,6 @@ struct AdminSources {
 
 /// GET /metrics, /health, /ready, /api/v1/stats, /api/v1/upstreams, /api/v1/log/level and PUT /api/v1/log/level.
 /// The gateway adds its own (reload, cache, explain) behind them and gives all to `admin::Server`.
-[[nodiscard]] std::vector<admin::Route> built_in_routes(AdminSources sources);
+[[nodiscard]] std::vector<admin::Route> built_in_routes(const AdminSources& sources);
 
 } // namespace sallyport::apps

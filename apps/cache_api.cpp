@@ -134,9 +134,10 @@ Response cache_look_up(const cache::Cache& cache, const Request& request, base::
 
 Response cache_list(const cache::Cache& cache, const Request& request, base::Instant now)
 {
-    const std::string* const text = parameter(request, "apex");
-    const auto apex = wire::Name::from_text(text != nullptr ? *text : ".");
-    if (!apex) return no_name(*text);
+    const std::string* const given = parameter(request, "apex");
+    const std::string text = given != nullptr ? *given : ".";
+    const auto apex = wire::Name::from_text(text);
+    if (!apex) return no_name(text);
     std::uint64_t limit = kUsuallyListed;
     if (const std::string* const word = parameter(request, "limit")) {
         const char* const end = word->data() + word->size();

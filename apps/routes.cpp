@@ -58,7 +58,7 @@ std::vector<admin::Route> all_routes(Gateway& gateway, Control& control)
     sources.sick = [&gateway] { return gateway.sick(); };
     sources.unready = [&gateway] { return gateway.unready(); };
     sources.upstreams = [&gateway] { return gateway.upstreams(); };
-    auto routes = built_in_routes(std::move(sources));
+    auto routes = built_in_routes(sources);
     routes.push_back({"POST", "/api/v1/reload", true, [&](const admin::Request&) { return reload(gateway, control); }});
     // It asks upstreams, and what they say is kept: not for everybody.
     routes.push_back(

@@ -15,8 +15,9 @@ constexpr int kMinutesADay = 24 * 60;
 base::WallTime check_wall(lua_State* state)
 {
     const Context& context = context_of(state);
-    if (context.facts == nullptr) luaL_error(state, "the time is for queries; when the script is read there is none");
-    return context.facts->wall;
+    if (context.facts != nullptr) return context.facts->wall;
+    luaL_error(state, "the time is for queries; when the script is read there is none"); // does not come back
+    return {};
 }
 
 /// Looked up once a minute: the rules of a time zone change only with one.

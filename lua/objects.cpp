@@ -37,11 +37,17 @@ int new_metatable(lua_State* state, Kind kind)
     return metatable;
 }
 
+/// An address of our own that nobody else has, for the registry.
+const void* registry_key(Kind kind) noexcept
+{
+    return static_cast<const void*>(&kNames[static_cast<std::size_t>(kind)]);
+}
+
 void keep_metatable(lua_State* state, int metatable, Kind kind)
 {
     lua_setfield(state, metatable, "__index");
     lua_settop(state, metatable);
-    lua_rawsetp(state, LUA_REGISTRYINDEX, &kNames[static_cast<std::size_t>(kind)]);
+    lua_rawsetp(state, LUA_REGISTRYINDEX, registry_key(kind));
 }
 
 } // namespace
@@ -68,7 +74,7 @@ void* push_object(lua_State* state, Kind kind, std::size_t size, int user_values
     auto* const object = static_cast<Object*>(lua_newuserdatauv(state, size, user_values));
     object->kind = kind;
     object->generation = generation;
-    lua_rawgetp(state, LUA_REGISTRYINDEX, &kNames[static_cast<std::size_t>(kind)]);
+    lua_rawgetp(state, LUA_REGISTRYINDEX, registry_key(kind));
     lua_setmetatable(state, -2);
     return object;
 }

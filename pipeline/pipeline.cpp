@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <span>
 #include <utility>
 
 namespace sallyport::pipeline {
@@ -506,10 +507,9 @@ Query* Pipeline::take_query(std::size_t request_size) noexcept
             return nullptr;
         }
         parts_->chunks.push_back(std::make_unique<Query[]>(kQueriesAtOnce));
-        Query* const chunk = parts_->chunks.back().get();
-        for (std::size_t i = 0; i < kQueriesAtOnce; ++i) {
-            chunk[i].next_free_ = parts_->free;
-            parts_->free = &chunk[i];
+        for (Query& fresh : std::span{parts_->chunks.back().get(), kQueriesAtOnce}) {
+            fresh.next_free_ = parts_->free;
+            parts_->free = &fresh;
         }
     }
     Query* const query = parts_->free;

@@ -66,7 +66,7 @@ using QueryHook = boost::intrusive::list_base_hook<boost::intrusive::link_mode<b
 using QueryList = boost::intrusive::list<Query, boost::intrusive::constant_time_size<false>>;
 
 /// One question in flight. Made and owned by the pipeline; doors see it only in `Reply`.
-class Query : public QueryHook, private resolver::Waiter {
+class Query final : public QueryHook, private resolver::Waiter {
 public:
     Query() = default;
     Query(const Query&) = delete;

@@ -412,7 +412,9 @@ class Limits(unittest.TestCase):
             # Another anchor is believed from then on: nothing that was found by the old one counts.
             self.assertTrue(header(gate.ask("both.ecdsa.tld"))["flags"] & AD)
             config = gate.config.read_text()
-            gate.config.write_text(config + "  dnssec: { negative_trust_anchors: [ecdsa.tld] }\n")
+            distrust = "dnssec: { negative_trust_anchors: [ecdsa.tld]"
+            gate.config.write_text(config.replace("dnssec: {", distrust + ",") if "dnssec: {" in config
+                                   else f"{config}  {distrust} }}\n")
             self.assertIn("reloaded:", gate.reload())
             for name in ("ns.ecdsa.tld", "both.ecdsa.tld"):
                 reply = gate.ask(name)
