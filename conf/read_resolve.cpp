@@ -155,6 +155,7 @@ void check_route_target(Section& entry, const resolver::Options& options, const 
 {
     if (find_group(options, group) != nullptr) return;
     std::vector<std::string> names;
+    names.reserve(options.groups.size());
     for (const GroupOptions& known : options.groups) names.push_back(known.name);
     std::string message = "there is no group '" + group + "'";
     if (const std::string meant = nearest(group, names); !meant.empty()) {
