@@ -1,5 +1,6 @@
 #include "tests/unit/resolver/iterate_world.hpp"
 
+#include "resolver/iterate/servers.hpp"
 #include "wire/rdata.hpp"
 
 #include <gtest/gtest.h>
@@ -526,9 +527,21 @@ TEST(IterateServers, TheTableStaysWithinItsSize)
 {
     Options options = plain_options();
     options.max_servers_kept = 10;
-    World world(options);
-    for (int i = 0; i < 100; ++i) world.engine.note_rtt(address("198.51.100." + std::to_string(i)), 20ms);
-    SUCCEED();
+    Servers servers{options};
+    const auto now = base::Instant{} + 1h;
+    for (int i = 0; i < 100; ++i) {
+        const auto server = address("198.51.100." + std::to_string(i));
+        servers.answered(server, 20ms);
+        servers.set_lame(server, name("example."), RrType::A, now);
+        EXPECT_LE(servers.size(), 10U);
+    }
+    EXPECT_EQ(servers.size(), 10U);
+    EXPECT_NE(servers.find(address("198.51.100.99")), nullptr);
+    EXPECT_EQ(servers.find(address("198.51.100.89")), nullptr) << "the one unused longest goes";
+    unsigned lame = 0;
+    for (int i = 0; i < 100; ++i)
+        if (servers.is_lame(address("198.51.100." + std::to_string(i)), name("example."), RrType::A, now)) ++lame;
+    EXPECT_EQ(lame, 10U);
 }
 
 TEST(IterateEngine, AnswersFromWhatIsStaleWhenNobodyElseDoes)
