@@ -226,7 +226,8 @@ bool Fetch::retry_plain(const Response* response, wire::Rcode rcode, const Pendi
     Attempt& how = attempt(query.server.address);
     if (how.plain) return false;
     how.plain = true;
-    if (unknown && (response == nullptr || !response->edns)) parts_.servers.get(query.server.address).plain = true;
+    if (unknown && (response == nullptr || !response->edns))
+        parts_.servers.get(query.server.address).plain_until = parts_.now() + parts_.options.lame_for;
     ++parts_.stats.retries_without_edns;
     ask(query.server, query.tcp);
     return true;

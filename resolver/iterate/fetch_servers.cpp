@@ -264,7 +264,7 @@ void Fetch::ask(const base::Endpoint& server, bool tcp)
     query.qtype = outgoing_type_;
     query.qclass = question_.qclass;
     query.tcp = tcp;
-    query.edns = parts_.options.edns && !known.plain && !how.plain;
+    query.edns = parts_.options.edns && known.plain_until <= parts_.now() && !how.plain;
     if (known.failures >= parts_.options.failures_to_pause) known.probing = true;
     if (is_minimised()) ++parts_.stats.minimised;
     state_ = State::waiting;

@@ -20,7 +20,9 @@ struct Server {
     unsigned failures = 0; ///< time-outs in a row
     base::Instant paused_until{};
     bool probing = false; ///< the one query that may go out while it pauses has gone out
-    bool plain = false;   ///< does not understand EDNS
+    /// Does not understand EDNS, as far as one reply said: believed for `Options::lame_for`. Without an end, one forged
+    /// or passing FORMERR would leave the server without DNSSEC for good.
+    base::Instant plain_until{};
     bool cookie_known = false;
     std::array<std::uint8_t, 32> cookie{};
     std::uint8_t cookie_size = 0;

@@ -242,6 +242,10 @@ TEST(IterateEngine, FormerrIsAskedOnceWithoutEdns)
     EXPECT_EQ(world.engine.stats().retries_without_edns.get(), 1U);
     world.ask("next.example."); // what the server is like is known now
     EXPECT_EQ(world.engine.stats().retries_without_edns.get(), 1U);
+    // One reply does not take DNSSEC from a server for good.
+    world.clock.advance(world.engine.options().lame_for + 1s);
+    world.ask("after.example.");
+    EXPECT_EQ(world.engine.stats().retries_without_edns.get(), 2U);
 }
 
 TEST(IterateEngine, GoesOnToTheNextServer)
