@@ -50,39 +50,34 @@ def skip(reason):
 GIVEN_PORTS = set()
 
 
-def free_port():
-    """A port number free for both UDP and TCP on 127.0.0.1 at this moment, and not given to anyone here before."""
-    for _ in range(100):
+def client_ports():
+    """The port numbers that the system gives to clients: whatever listens there may find its port taken by anybody."""
+    try:
+        with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as numbers:
+            first, last = map(int, numbers.read().split())
+    except (OSError, ValueError):
+        first, last = 32_768, 60_999
+    return range(first, last + 1)
+
+
+def free_port(address="127.0.0.1"):
+    """A port number free for both UDP and TCP at this moment, given to nobody here before, and none that the system
+    gives to clients: tests at the same time and their queries do not take it before it is listened at."""
+    taken = client_ports()
+    numbers = [port for port in range(10_000, 65_000) if port not in taken] or list(range(10_000, 65_000))
+    for _ in range(1000):
+        port = random.SystemRandom().choice(numbers)
+        if port in GIVEN_PORTS:
+            continue
         with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
-            tcp.bind(("127.0.0.1", 0))
-            port = tcp.getsockname()[1]
             try:
-                udp.bind(("127.0.0.1", port))
+                tcp.bind((address, port))
+                udp.bind((address, port))
             except OSError:
-                continue
-            if port in GIVEN_PORTS:
                 continue
             GIVEN_PORTS.add(port)
             return port
     raise RuntimeError("no free port")
-
-
-def port_of_nobody():
-    """A free port number that the system gives to no client: one that a gateway may close and open again."""
-    with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as numbers:
-        first, last = map(int, numbers.read().split())
-    for _ in range(1000):
-        port = random.randrange(10_000, 65_000)
-        if first <= port <= last:
-            continue
-        with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
-            try:
-                tcp.bind(("127.0.0.1", port))
-                udp.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    return free_port()
 
 
 def wait_for(condition, what, patience=None):

@@ -84,7 +84,8 @@ def run(*command, cwd):
 class PrivateRoot:
     """`with PrivateRoot() as root:`; attributes `port`, `hints`, `anchors` (zone text), `delv_anchors`, `zones`."""
 
-    def __init__(self, leaves=None, port=None):
+    def __init__(self, leaves=None, port=None, more=""):
+        """`more`: further records of the top-level domain, `{evil}` in it the address of a server that is not ours."""
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="sallyport-root-"))
         atexit.register(shutil.rmtree, self.directory, True)
         atexit.register(self.stop)
@@ -92,7 +93,8 @@ class PrivateRoot:
         network = f"127.{random.randrange(64, 127)}.{random.randrange(1, 250)}"
         # Of the root, of the top-level domain, of the leaves; the last one serves nothing and is silent.
         self.root_server, self.tld_server, self.leaf_server = (f"{network}.{last}" for last in (1, 2, 3))
-        self.silent_server = f"{network}.9"
+        self.silent_server, self.evil_server = f"{network}.9", f"{network}.13"
+        self.more = more.format(evil=self.evil_server)
         self.port = port or self._free_port()
         self.servers = []
         self.zones = [f"{leaf}.tld" for leaf in self.leaves]
@@ -100,9 +102,9 @@ class PrivateRoot:
 
     def _free_port(self):
         for _ in range(100):
-            port = gateway.port_of_nobody()
+            port = gateway.free_port()
             try:
-                for address in (self.root_server, self.tld_server, self.leaf_server):
+                for address in (self.root_server, self.tld_server, self.leaf_server, self.evil_server):
                     with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
                         tcp.bind((address, port))
                         udp.bind((address, port))
@@ -135,7 +137,8 @@ class PrivateRoot:
         command = ["dnssec-signzone", "-z", "-K", str(self.directory), "-o", zone or ".", "-f", str(served)]
         command += dates.get(wrong, ["-s", "now-1d", "-e", "now+30d"])
         if nsec3:
-            command += ["-3", "-" if wrong != "iterations" else "aabbccdd", "-H", "100" if wrong == "iterations" else "0"]
+            hashed = {"iterations": "100", "costly": "50"}.get(wrong, "0")
+            command += ["-3", "-" if hashed == "0" else "aabbccdd", "-H", hashed]
         if wrong == "optout":
             command += ["-A"]
         run(*command, "-P", str(plain), key, cwd=self.directory)
@@ -170,7 +173,7 @@ class PrivateRoot:
         self._sign("unsigned.optout.tld", f"$ORIGIN unsigned.optout.tld.\n$TTL 300\n" + SOA.format(ns="ns.plain.tld.") +
                    "@ NS ns.plain.tld.\nwww A 192.0.2.70\n", "")
         tld = ("$ORIGIN tld.\n$TTL 300\n" + SOA.format(ns="ns.tld.") + f"@ NS ns.tld.\nns A {self.tld_server}\n" +
-               delegations)
+               delegations + self.more)
         ds = self._sign("tld", tld, "ED25519", True)
         root = ("$ORIGIN .\n$TTL 300\n" + SOA.format(ns="ns.root.") + f". NS ns.root.\nns.root. A {self.root_server}\n"
                 f"tld. NS ns.tld.\nns.tld. A {self.tld_server}\n" + ds)

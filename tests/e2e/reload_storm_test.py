@@ -12,7 +12,7 @@ import unittest
 import urllib.request
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from gateway import BINARY, HAS_QUIC, PATIENCE, SANITIZED, ZONE, Gateway, ask_udp, header, port_of_nobody, query, wait_for
+from gateway import BINARY, HAS_QUIC, PATIENCE, SANITIZED, ZONE, Gateway, ask_udp, free_port, header, query, wait_for
 
 RELOADS = 40
 EVERY = 0.2
@@ -68,11 +68,11 @@ class Client:
 
 class Storm(unittest.TestCase):
     def setUp(self):
-        self.spare = port_of_nobody()
+        self.spare = free_port()
         hosts = "".join(f"host-{i} A 10.{i >> 16}.{(i >> 8) & 255}.{i & 255}\n" for i in range(RECORDS))
         self.gate = Gateway(zone=ZONE + hosts, start=False)
         (self.gate.directory / "policy.lua").write_text(SCRIPT)
-        self.admin = port_of_nobody()
+        self.admin = free_port()
         self.base = self.gate.config.read_text() + f"admin: {{ on: '127.0.0.1:{self.admin}' }}\n"
         self.gate.config.write_text(self.base)
         self.gate.start()

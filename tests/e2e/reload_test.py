@@ -12,7 +12,7 @@ import unittest
 import urllib.request
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from gateway import (BINARY, HAS_QUIC, PATIENCE, ZONE, Gateway, ask_udp, framed, free_port, header, port_of_nobody, query,
+from gateway import (BINARY, HAS_QUIC, PATIENCE, ZONE, Gateway, ask_udp, framed, free_port, header, query,
                      read_framed, wait_for)
 
 
@@ -82,7 +82,7 @@ class Reload(unittest.TestCase):
         self.assertEqual(self.rcode("www.other.test"), 5)
 
     def test_a_door_comes_and_goes(self):
-        port = port_of_nobody()
+        port = free_port()
         door = f"  - do53: {{ on: ['127.0.0.1:{port}'] }}\n"
         self.reload(base=self.base.replace("certificates:", door + "certificates:"))
         self.assertEqual(self.rcode("www.gate.test", port), 0)

@@ -20,7 +20,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import gateway  # noqa: E402
 from bad_doh_upstream import HTTP_MODES, BadDohUpstream  # noqa: E402
-from gateway import BINARY, PATIENCE, Gateway, need, port_of_nobody, skip, wait_for  # noqa: E402
+from gateway import BINARY, PATIENCE, Gateway, free_port, need, skip, wait_for  # noqa: E402
 
 PROGRAMS = {"knotd": "knot", "unbound": "unbound", "dnsdist": "dnsdist"}
 KNOT, UNBOUND, DNSDIST, BAD = "192.0.2.11", "192.0.2.12", "192.0.2.13", "192.0.2.66"
@@ -71,7 +71,7 @@ class Program:
 
 
 def knot(gate):
-    port = port_of_nobody()
+    port = free_port()
     folder = gate.directory / "knot"
     folder.mkdir()
     (folder / "world.test.zone").write_text(
@@ -85,7 +85,7 @@ def knot(gate):
 
 
 def unbound(gate):
-    plain, tls, https = port_of_nobody(), port_of_nobody(), port_of_nobody()
+    plain, tls, https = free_port(), free_port(), free_port()
     folder = gate.directory / "unbound"
     folder.mkdir()
     (folder / "unbound.conf").write_text(
@@ -101,7 +101,7 @@ def unbound(gate):
 
 
 def dnsdist(gate):
-    plain, tls, https = port_of_nobody(), port_of_nobody(), port_of_nobody()
+    plain, tls, https = free_port(), free_port(), free_port()
     pair = f"'{gate.certs}/dev.crt', '{gate.certs}/dev.key'"
     (gate.directory / "dnsdist.conf").write_text(
         f"setLocal('127.0.0.1:{plain}')\naddTLSLocal('127.0.0.1:{tls}', {pair})\n"

@@ -46,20 +46,23 @@ def arguments():
 
 
 def free_ports(count):
-    """Port numbers that are free for UDP and TCP at this moment."""
-    held, ports = [], []
-    while len(ports) < count:
-        tcp, udp = socket.socket(), socket.socket(type=socket.SOCK_DGRAM)
-        held += [tcp, udp]
-        tcp.bind(("127.0.0.1", 0))
-        try:
-            udp.bind(("127.0.0.1", tcp.getsockname()[1]))
-            ports.append(tcp.getsockname()[1])
-        except OSError:
-            pass
-    for each in held:
-        each.close()
-    return ports
+    """Port numbers that are free for UDP and TCP at this moment, and none that the system gives to clients: our own
+    queries do not take them before they are listened at."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as numbers:
+        first, last = map(int, numbers.read().split())
+    outside = [port for port in range(10_000, 65_000) if not first <= port <= last] or list(range(10_000, 65_000))
+    ports = []
+    for port in random.SystemRandom().sample(outside, len(outside)):
+        with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
+            try:
+                tcp.bind(("127.0.0.1", port))
+                udp.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        ports.append(port)
+        if len(ports) == count:
+            return ports
+    raise SystemExit(f"soak: there are no {count} free ports")
 
 
 class Process:
