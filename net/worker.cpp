@@ -97,8 +97,7 @@ void Worker::run_for(base::Duration patience)
 
 void Worker::stop() noexcept
 {
-    loop_->guard.reset();
-    loop_->context.stop();
+    loop_->context.stop(); // and nothing else: several threads may say so
 }
 
 void Worker::post(std::function<void()> task)
