@@ -22,7 +22,7 @@ constexpr const char* kTls12Suites = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AE
 constexpr const char* kTls13Suites = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
 // The hybrid with ML-KEM where the library has it (OpenSSL 3.5), which only trying can tell.
 constexpr const char* kHybridGroups = "X25519MLKEM768:X25519:P-256:P-384:P-521";
-constexpr const char* kGroups = "X25519:P-256:P-384:P-521";
+constexpr const char* kStreamGroups = "X25519:P-256:P-384:P-521";
 // 112 bits: RSA and DH from 2048 bits, no SHA-1 signatures.
 constexpr int kSecurityLevel = 2;
 // One ticket a handshake: a resumption brings a new one, and each costs about 30 µs. Clients that keep several (Android
@@ -221,7 +221,7 @@ bool set_protocol(SSL_CTX* context, bool allow_tls12)
     if (SSL_CTX_set_ciphersuites(context, kTls13Suites) != 1) return false;
     if (SSL_CTX_set1_groups_list(context, kHybridGroups) == 1) return true;
     ERR_clear_error(); // a library without it, which is no fault
-    return SSL_CTX_set1_groups_list(context, kGroups) == 1;
+    return SSL_CTX_set1_groups_list(context, kStreamGroups) == 1;
 }
 
 void set_behaviour(SSL_CTX* context)

@@ -40,6 +40,7 @@ function(sallyport_module name)
         set_target_properties(sallyport_${name}_heavy PROPERTIES JOB_POOL_COMPILE heavy)
         target_sources(sallyport_${name} PRIVATE $<TARGET_OBJECTS:sallyport_${name}_heavy>)
     endif()
+    # Files of a module then share a translation unit: names in their unnamed namespaces must differ.
     if(SALLYPORT_UNITY)
         set_target_properties(sallyport_${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 6)
     endif()

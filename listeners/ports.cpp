@@ -12,9 +12,9 @@ namespace {
 using Inherited = std::vector<std::pair<std::string, int>>;
 
 #ifdef SALLYPORT_HAS_QUIC
-constexpr bool kHasQuic = true;
+constexpr bool kQuicDoors = true;
 #else
-constexpr bool kHasQuic = false;
+constexpr bool kQuicDoors = false;
 #endif
 
 const char* name_of(DoorKind kind) noexcept
@@ -91,10 +91,10 @@ private:
         case DoorKind::dot: return claim(Port::Kind::tls, door, address, &Port::dot);
         case DoorKind::doh:
             claim(door.doh.cleartext ? Port::Kind::http_cleartext : Port::Kind::tls, door, address, &Port::doh);
-            if (kHasQuic && door.doh.http3 && !door.doh.cleartext) claim(Port::Kind::quic, door, address, &Port::doh);
+            if (kQuicDoors && door.doh.http3 && !door.doh.cleartext) claim(Port::Kind::quic, door, address, &Port::doh);
             return;
         case DoorKind::doq:
-            if (!kHasQuic)
+            if (!kQuicDoors)
                 return report(position_of(address, door), "doq: this build has no QUIC (libngtcp2 1.11 was not found)");
             return claim(Port::Kind::quic, door, address, &Port::doq);
         }

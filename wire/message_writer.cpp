@@ -11,7 +11,7 @@
 namespace sallyport::wire {
 namespace {
 
-constexpr std::size_t kFixedFields = 10;   // TYPE, CLASS, TTL, RDLENGTH
+constexpr std::size_t kRecordHead = 10;    // TYPE, CLASS, TTL, RDLENGTH
 constexpr std::size_t kOptSize = 11;       // root owner and the fixed fields
 constexpr std::size_t kOptionHeader = 4;   // OPTION-CODE, OPTION-LENGTH
 constexpr std::size_t kShort = 64;         // names and addresses, mostly
@@ -340,14 +340,14 @@ bool MessageWriter::record(Section section, base::Bytes owner, RrType type, RrCl
         return false;
     };
 
-    if (!put_owner(owner) || room() < kFixedFields) return take_back();
+    if (!put_owner(owner) || room() < kRecordHead) return take_back();
     const std::size_t fields = size_;
     base::store_be16(buffer_, fields, static_cast<std::uint16_t>(type));
     base::store_be16(buffer_, fields + 2, static_cast<std::uint16_t>(rr_class));
     base::store_be32(buffer_, fields + 4, ttl.seconds());
-    size_ += kFixedFields;
+    size_ += kRecordHead;
     if (!put_rdata(type, rdata)) return take_back();
-    base::store_be16(buffer_, fields + 8, static_cast<std::uint16_t>(size_ - fields - kFixedFields));
+    base::store_be16(buffer_, fields + 8, static_cast<std::uint16_t>(size_ - fields - kRecordHead));
 
     section_ = section;
     ++counts_[static_cast<std::size_t>(section)];

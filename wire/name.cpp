@@ -8,7 +8,7 @@
 namespace sallyport::wire {
 namespace {
 
-constexpr std::size_t kMaxLabels = 127;
+constexpr std::size_t kMaxNameLabels = 127;
 
 /// Where the labels of a name start, the root's left out.
 struct LabelStarts {
@@ -18,7 +18,7 @@ struct LabelStarts {
             starts[count++] = static_cast<std::uint8_t>(at);
         }
     }
-    std::array<std::uint8_t, kMaxLabels> starts;
+    std::array<std::uint8_t, kMaxNameLabels> starts;
     unsigned count = 0;
 };
 

@@ -15,12 +15,12 @@ namespace {
 constexpr std::size_t kMaxRdata = 65535;
 constexpr std::uint32_t kMax32 = std::numeric_limits<std::uint32_t>::max();
 
-struct Mnemonic {
+struct NamedNumber {
     std::uint16_t value;
     std::string_view text;
 };
 
-constexpr Mnemonic kAlgorithms[] = {
+constexpr NamedNumber kAlgorithms[] = {
     {1, "RSAMD5"},
     {2, "DH"},
     {3, "DSA"},
@@ -39,16 +39,16 @@ constexpr Mnemonic kAlgorithms[] = {
     {254, "PRIVATEOID"},
 };
 
-constexpr Mnemonic kCertificateTypes[] = {
+constexpr NamedNumber kCertificateTypes[] = {
     {1, "PKIX"}, {2, "SPKI"},   {3, "PGP"},     {4, "IPKIX"}, {5, "ISPKI"},
     {6, "IPGP"}, {7, "ACPKIX"}, {8, "IACPKIX"}, {253, "URI"}, {254, "OID"},
 };
 
 base::Error problem(std::string message) { return {base::ErrorCode::invalid, std::move(message), {}}; }
 
-std::optional<std::uint16_t> find_mnemonic(std::span<const Mnemonic> table, std::string_view text) noexcept
+std::optional<std::uint16_t> find_mnemonic(std::span<const NamedNumber> table, std::string_view text) noexcept
 {
-    for (const Mnemonic& entry : table) {
+    for (const NamedNumber& entry : table) {
         if (entry.text.size() == text.size() &&
             std::equal(text.begin(), text.end(), entry.text.begin(), [](char a, char b) {
                 return lower(static_cast<std::uint8_t>(a)) == lower(static_cast<std::uint8_t>(b));
@@ -213,7 +213,7 @@ private:
         out_[at] = static_cast<std::uint8_t>(out_.size() - at - 1);
         return true;
     }
-    [[nodiscard]] bool put_mnemonic(std::span<const Mnemonic> table, std::string_view text, unsigned octets)
+    [[nodiscard]] bool put_mnemonic(std::span<const NamedNumber> table, std::string_view text, unsigned octets)
     {
         if (const auto known = find_mnemonic(table, text)) {
             put(*known, octets);

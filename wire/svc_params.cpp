@@ -16,7 +16,7 @@ constexpr std::string_view kKeyNames[] = {
     "ech",       "ipv6hint", "dohpath",         "ohttp", "tls-supported-groups",
 };
 constexpr std::uint16_t kInvalidKey = 65535; // RFC 9460 §14.3.2
-constexpr std::size_t kMaxRdata = 65535;
+constexpr std::size_t kMaxValue = 65535;
 
 std::string key_to_text(std::uint16_t key)
 {
@@ -123,7 +123,7 @@ bool has_mandatory_keys(base::Bytes params) noexcept
     return true;
 }
 
-base::Error problem(std::string message) { return {base::ErrorCode::invalid, std::move(message), {}}; }
+base::Error param_problem(std::string message) { return {base::ErrorCode::invalid, std::move(message), {}}; }
 
 /// §A.1: elements between commas; `\,` and `\\` stand for the characters themselves.
 std::optional<std::vector<Octets>> split_list(const Octets& value)
@@ -327,18 +327,18 @@ base::Result<void> SvcParamsReader::add(std::string_view token)
     const std::size_t equals = token.find('=');
     const std::string_view name = token.substr(0, equals);
     const auto key = parse_key(name);
-    if (!key) return problem("expected a SvcParamKey such as alpn, port or key65333");
+    if (!key) return param_problem("expected a SvcParamKey such as alpn, port or key65333");
     std::string_view text = equals == std::string_view::npos ? std::string_view{} : token.substr(equals + 1);
     if (text.starts_with('"')) {
-        if (text.size() < 2 || !text.ends_with('"')) return problem("expected \" at the end of the value");
+        if (text.size() < 2 || !text.ends_with('"')) return param_problem("expected \" at the end of the value");
         text = text.substr(1, text.size() - 2);
     }
     Octets value;
     Param param{*key, {}};
     if (!decode_escapes(text, value) ||
         !(is_generic(name) ? take_octets(value, param.value) : read_value(*key, value, param.value)) ||
-        param.value.size() > kMaxRdata || !is_good_value(*key, param.value)) {
-        return problem("expected " + std::string{expected_value(*key)} + " as value of " + key_to_text(*key));
+        param.value.size() > kMaxValue || !is_good_value(*key, param.value)) {
+        return param_problem("expected " + std::string{expected_value(*key)} + " as value of " + key_to_text(*key));
     }
     params_.push_back(std::move(param));
     return {};
@@ -351,12 +351,13 @@ base::Result<void> SvcParamsReader::finish(std::vector<std::uint8_t>& out)
     for (std::size_t i = 0; i < params_.size(); ++i) {
         const Param& param = params_[i];
         if (i > 0 && params_[i - 1].key == param.key)
-            return problem("the key " + key_to_text(param.key) + " is there twice");
+            return param_problem("the key " + key_to_text(param.key) + " is there twice");
         push_be16(out, param.key);
         push_be16(out, static_cast<unsigned>(param.value.size()));
         out.insert(out.end(), param.value.begin(), param.value.end());
     }
-    if (!check_svc_params(base::Bytes{out}.subspan(start))) return problem("a key that mandatory names is missing");
+    if (!check_svc_params(base::Bytes{out}.subspan(start)))
+        return param_problem("a key that mandatory names is missing");
     return {};
 }
 
