@@ -1,5 +1,6 @@
 #pragma once
 
+#include "base/atomic_file.hpp"
 #include "base/result.hpp"
 #include "dnssec/anchors.hpp"
 #include "dnssec/records.hpp"
@@ -89,8 +90,7 @@ private:
     bool changed_ = false;
 };
 
-/// Writes a whole file so that at any moment the old or the new one is there: a temporary file beside it, fsync,
-/// rename, fsync of the folder. Blocks: not for a worker.
-[[nodiscard]] base::Result<void> write_file_atomically(const std::string& path, std::string_view text);
+/// How the state file is written.
+using base::write_file_atomically;
 
 } // namespace sallyport::dnssec
