@@ -38,8 +38,16 @@ bool takes_refresh(EntryHead& head, bool is_stale, std::int32_t left, Tick now, 
     const auto since = static_cast<std::uint16_t>(second - head.asked_at);
     if ((head.flags & entry_flag::asked) != 0 && since < kAskEvery) return false;
     head.flags |= entry_flag::asked;
+    head.flags &= static_cast<std::uint16_t>(~entry_flag::unrenewed);
     head.asked_at = second;
     return true;
+}
+
+/// Whether a new try to renew it has just failed: so soon nobody needs to try again.
+bool is_unrenewed(const EntryHead& head, Tick now) noexcept
+{
+    const auto second = static_cast<std::uint16_t>(now / kTicksPerSecond);
+    return (head.flags & entry_flag::unrenewed) != 0 && static_cast<std::uint16_t>(second - head.asked_at) < kAskEvery;
 }
 
 void count_hit(ShardStats& stats, std::uint32_t age) noexcept
@@ -72,7 +80,7 @@ Found Cache::find(const Key& key, base::Instant now, wire::MessageWriter& answer
     EntryHead head = load_head(entry);
     const std::int32_t left = ticks_between(tick, head.expires);
     const bool is_stale = left <= 0;
-    const bool is_past = is_stale && (stale == Stale::no || shard.is_past(head, tick));
+    const bool is_past = is_stale && ((stale == Stale::no && !is_unrenewed(head, tick)) || shard.is_past(head, tick));
     // A failure is not given out past its time, nor to who would take anything that is better than one.
     if (is_past || (is_failure(head) && (is_stale || stale == Stale::allowed))) {
         shard.stats.misses.add();
@@ -102,6 +110,23 @@ Found Cache::find(const Key& key, base::Instant now, wire::MessageWriter& answer
         shard.stats.truncated.add();
     }
     return found;
+}
+
+bool Cache::renewal_failed(const Key& key, base::Instant now) noexcept
+{
+    if (!parts_->enabled.load(std::memory_order_relaxed)) return false;
+    const std::uint64_t hash = hash_of(key);
+    const Tick tick = tick_of(now);
+    std::unique_lock<std::mutex> held;
+    Shard& shard = parts_->lock(hash, held);
+    std::uint8_t* const entry = shard.find(hash, key);
+    if (entry == nullptr) return false;
+    EntryHead head = load_head(entry);
+    if (is_failure(head) || shard.is_past(head, tick)) return false;
+    head.flags |= entry_flag::asked | entry_flag::unrenewed;
+    head.asked_at = static_cast<std::uint16_t>(tick / kTicksPerSecond);
+    store_use(entry, head);
+    return true;
 }
 
 bool Cache::store(const Key& key, const Prepared& prepared, const Notes& notes, base::Instant now) noexcept

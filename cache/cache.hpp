@@ -88,6 +88,25 @@ struct Listed {
     std::uint32_t octets = 0;
 };
 
+/// One entry with all that is needed to keep it somewhere else and put it back.
+struct Kept {
+    wire::Name qname;
+    Key key;                       ///< `qname` points at the one beside it
+    Prepared prepared;             ///< TTLs as they were when it was kept; its lifetime is the whole one
+    Notes notes;                   ///< of the text, borrowed
+    base::Duration age{};          ///< since it was kept; a little below 0 where another thread kept it just now
+    std::uint16_t hits = 0;        ///< stays at its end
+    bool asked_for_lately = false; ///< since the clock's hand was there
+
+    [[nodiscard]] base::Duration left() const noexcept { return prepared.lifetime - age; }
+};
+
+/// Where a visit in pages goes on: the next segment of a shard.
+struct Position {
+    std::uint32_t shard = 0;
+    std::uint32_t segment = 0;
+};
+
 /// Shared by all workers; every call from any thread.
 class Cache {
 public:
@@ -103,6 +122,10 @@ public:
     /// Keeps an answer; false where it may not be kept (lifetime 0, bogus, too large). An entry of the same key goes.
     bool store(const Key& key, const Prepared& prepared, const Notes& notes, base::Instant now) noexcept;
 
+    /// Somebody asked anew for what is past its time, in vain: for half a minute `find` gives out what there is to all
+    /// who ask (RFC 8767 §5: the failure recheck timer). False where nothing is there that may be given out.
+    bool renewal_failed(const Key& key, base::Instant now) noexcept;
+
     /// Each returns how many entries went.
     std::uint64_t flush_name(const wire::Name& name);
     std::uint64_t flush_subtree(const wire::Name& apex);
@@ -115,6 +138,18 @@ public:
     /// (its question in lower case; stale ones with TTLs of 0). Counts as no hit.
     void look_up(const wire::Name& name, base::Instant now,
                  const std::function<void(const Listed&, base::Bytes message)>& visit) const;
+
+    /// Visits every entry, about the oldest first; false from `visit` ends it. Its borrowed parts live as long as the
+    /// call. A lock is held for a copy of 68 KiB at a time. Entries that are moved, put or removed meanwhile may be
+    /// visited twice or not at all.
+    void each_kept(base::Instant now, const std::function<bool(const Kept&)>& visit) const;
+    /// The same by whole segments from `from` on, in the order they lie; returns where to go on, nothing at the end.
+    /// Once `visit` has returned false the page ends with its segment.
+    [[nodiscard]] std::optional<Position> page_of_kept(Position from, base::Instant now,
+                                                       const std::function<bool(const Kept&)>& visit) const;
+    /// Keeps what was kept before, with its age; its TTLs are cut to today's limits. False where there is an answer to
+    /// this question already, where it is past the time that it may be given out in, and where `store` would refuse.
+    bool put_back(const Kept& kept, base::Instant now);
 
     /// New limits; entries that are there stay as far as they fit. Where the number of shards changes (from or to a
     /// very small size) those that would have to move go.

@@ -35,10 +35,11 @@ inline constexpr std::uint16_t other_class = 0x0004; ///< class and partition st
 inline constexpr std::uint16_t has_ede = 0x0008;     ///< EDE stands behind them
 inline constexpr std::uint16_t authentic = 0x0010;
 inline constexpr std::uint16_t negative = 0x0020;
-inline constexpr std::uint16_t visited = 0x0040; ///< asked for since the clock's hand was here
-inline constexpr std::uint16_t asked = 0x0080;   ///< someone was told to ask anew, at `asked_at`
-inline constexpr std::uint16_t dead = 0x0100;    ///< room to be had back
-inline constexpr unsigned validation_shift = 9;  ///< three bits
+inline constexpr std::uint16_t visited = 0x0040;   ///< asked for since the clock's hand was here
+inline constexpr std::uint16_t asked = 0x0080;     ///< someone was told to ask anew, at `asked_at`
+inline constexpr std::uint16_t dead = 0x0100;      ///< room to be had back
+inline constexpr unsigned validation_shift = 9;    ///< three bits
+inline constexpr std::uint16_t unrenewed = 0x1000; ///< whoever asked anew at `asked_at` got nothing
 inline constexpr std::uint16_t key_bits = dnssec_ok | checking_disabled | other_class;
 } // namespace entry_flag
 

@@ -2,8 +2,17 @@
 
 #include <chrono>
 #include <cstdint>
+#include <string>
 
 namespace sallyport::cache {
+
+/// A copy on disk, read at the next start.
+struct SnapshotOptions {
+    std::string file;                ///< empty: none
+    std::chrono::seconds every{300}; ///< written so often, and at the end; 10 s to 1 d
+
+    bool operator==(const SnapshotOptions&) const = default;
+};
 
 /// What may be kept, and for how long (RFC 2181 §8, RFC 2308 §5, RFC 8767 §4).
 struct Options {

@@ -2,9 +2,8 @@
 
 #include <algorithm>
 #include <bit>
-#include <list>
 #include <mutex>
-#include <unordered_map>
+#include <utility>
 
 namespace sallyport::cache {
 namespace {
@@ -14,23 +13,34 @@ using wire::RrClass;
 using wire::RrType;
 
 // NXDOMAIN says something of every type: it stands under a type that is none.
-constexpr RrType kNoType{0};
-constexpr std::size_t kSlotOctets = 160; // list, table and pointer, about
-
-std::uint64_t hash_of(const Name& owner, RrType type, RrClass rr_class) noexcept
-{
-    const std::uint64_t tail =
-        (std::uint64_t{static_cast<std::uint16_t>(type)} << 16U) | static_cast<std::uint16_t>(rr_class);
-    return owner.hash() ^ (tail * 0x9E37'79B9'7F4A'7C15ULL);
-}
+constexpr RrType kNoType = RrsetStore::kNameError;
+// The slot, its place in the table, and what the allocator and the shared pointer add to it and to the set.
+constexpr std::size_t kSlotOctets = 136;
 
 RrType type_of(const Rrset& set) noexcept { return set.kind == RrsetKind::nxdomain ? kNoType : set.type; }
+
+/// As it came, whatever was found out about it since.
+RrsetPtr as_unchecked(const RrsetPtr& set)
+{
+    const bool is_judged = set->state != wire::ValidationState::unchecked;
+    if (!is_judged && set->authority.empty()) return set;
+    auto copy = std::make_shared<Rrset>(*set);
+    copy->state = wire::ValidationState::unchecked;
+    if (is_judged) {
+        copy->ede.reset();
+        copy->ede_text.clear();
+    }
+    for (RrsetPtr& beside : copy->authority) beside = as_unchecked(beside);
+    return copy;
+}
 
 } // namespace
 
 void RdataList::add(base::Bytes rdata)
 {
     if (rdata.size() > 0xFFFF) return;
+    // Most sets have one record: exactly its size, at once.
+    if (octets_.empty()) octets_.reserve(2 + rdata.size());
     octets_.push_back(static_cast<std::uint8_t>(rdata.size() >> 8U));
     octets_.push_back(static_cast<std::uint8_t>(rdata.size() & 0xFFU));
     octets_.insert(octets_.end(), rdata.begin(), rdata.end());
@@ -50,61 +60,150 @@ wire::Ttl Rrset::ttl_left(base::Instant now) const noexcept
     if (now >= expires) return wire::Ttl{0};
     // A record is given out for whole seconds; what is begun counts, so that a fresh set has the TTL it came with.
     const auto left = std::chrono::ceil<std::chrono::seconds>(expires - now).count();
-    return wire::Ttl{static_cast<std::uint32_t>(std::min<std::int64_t>(left, 0x7FFF'FFFF))};
+    const wire::Ttl most{static_cast<std::uint32_t>(std::min<std::int64_t>(left, 0x7FFF'FFFF))};
+    return ttl.seconds() == 0 ? ttl : most; // what came with 0 is given out with 0, see `RrsetStore::put`
 }
 
 std::size_t Rrset::octets() const noexcept
 {
-    std::size_t total = sizeof(Rrset) + records.octets() + signatures.octets() + ede_text.size();
+    std::size_t total = sizeof(Rrset) + records.memory() + signatures.memory() + ede_text.capacity() +
+                        authority.capacity() * sizeof(RrsetPtr);
     for (const RrsetPtr& set : authority) total += set->octets();
     return total;
 }
 
+/// A hash table by owner, so that one search finds all that is known of a name, and an order by use.
 struct RrsetStore::Shard {
     struct Slot {
         RrsetPtr set;
         std::uint64_t hash = 0;
         std::size_t octets = 0;
+        std::uint32_t judged = 0; // of the store, when it came
+        Slot* next = nullptr;     // of the same bucket
+        Slot* newer = nullptr;
+        Slot* older = nullptr;
     };
-    using Order = std::list<Slot>; // the one used last stands first
 
+    explicit Shard(const std::atomic<std::uint32_t>& judged_) : judged(judged_), buckets(kLeastBuckets) {}
+    ~Shard() { clear(); }
+    Shard(const Shard&) = delete;
+    Shard& operator=(const Shard&) = delete;
+
+    const std::atomic<std::uint32_t>& judged;
     mutable std::mutex lock;
-    Order order;
-    std::unordered_multimap<std::uint64_t, Order::iterator> table;
+    std::vector<Slot*> buckets; // a power of two
+    Slot* newest = nullptr;     // the one used last
+    Slot* oldest = nullptr;
     RrsetCounts counts;
 
-    [[nodiscard]] Order::iterator find(std::uint64_t hash, const Name& owner, RrType type, RrClass rr_class)
+    /// Null where it is not there.
+    [[nodiscard]] Slot* find(std::uint64_t hash, const Name& owner, RrType type, RrClass rr_class)
     {
-        const auto [first, last] = table.equal_range(hash);
-        for (auto it = first; it != last; ++it) {
-            const Rrset& set = *it->second->set;
-            if (type_of(set) == type && set.rr_class == rr_class && set.owner == owner) return it->second;
+        for (Slot* slot = bucket(hash); slot != nullptr; slot = slot->next) {
+            if (slot->hash == hash && is_of(*slot->set, owner, type, rr_class)) return current(slot);
         }
-        return order.end();
+        return nullptr;
     }
-    void erase(Order::iterator slot)
+    /// With its state forgotten where that was asked for since it came; null where nothing is left of it.
+    Slot* current(Slot* slot)
     {
-        const auto [first, last] = table.equal_range(slot->hash);
-        for (auto it = first; it != last; ++it) {
-            if (it->second != slot) continue;
-            table.erase(it);
-            break;
+        const std::uint32_t now = judged.load(std::memory_order_acquire);
+        if (slot->judged == now) return slot;
+        if (slot->set->state == wire::ValidationState::bogus) {
+            erase(slot);
+            return nullptr;
         }
+        slot->judged = now;
+        slot->set = as_unchecked(slot->set);
+        return slot;
+    }
+    void use(Slot* slot) noexcept
+    {
+        if (slot == newest) return;
+        unlink(slot);
+        link(slot);
+    }
+    void erase(Slot* slot)
+    {
+        Slot** at = &bucket(slot->hash);
+        while (*at != slot) at = &(*at)->next;
+        *at = slot->next;
+        unlink(slot);
         counts.octets -= slot->octets;
         --counts.entries;
-        order.erase(slot);
+        delete slot;
     }
     void insert(std::uint64_t hash, RrsetPtr set, std::uint64_t limit)
     {
+        if (counts.entries >= buckets.size()) grow();
+        make_room_at(hash);
         const std::size_t octets = set->octets() + kSlotOctets;
-        order.push_front(Slot{std::move(set), hash, octets});
-        table.emplace(hash, order.begin());
+        Slot*& head = bucket(hash);
+        head = new Slot{std::move(set), hash, octets, judged.load(std::memory_order_acquire), head};
+        link(head);
         counts.octets += octets;
         ++counts.entries;
         ++counts.stored;
-        while (counts.octets > limit && order.size() > 1) {
-            erase(std::prev(order.end()));
+        while (counts.octets > limit && newest != oldest) {
+            erase(oldest);
             ++counts.evicted;
+        }
+    }
+    void clear() noexcept
+    {
+        while (newest != nullptr) delete std::exchange(newest, newest->older);
+        oldest = nullptr;
+        std::fill(buckets.begin(), buckets.end(), nullptr);
+        counts.entries = counts.octets = 0;
+    }
+
+    [[nodiscard]] Slot*& bucket(std::uint64_t hash) noexcept { return buckets[hash & (buckets.size() - 1)]; }
+
+private:
+    static constexpr std::size_t kLeastBuckets = 64;
+    static constexpr unsigned kMostTypes = 100;
+
+    /// So many types of one name are kept: who asks for all there are must not make the search long.
+    void make_room_at(std::uint64_t hash)
+    {
+        unsigned count = 0;
+        Slot* last = nullptr;
+        for (Slot* slot = bucket(hash); slot != nullptr; slot = slot->next) {
+            if (slot->hash != hash) continue;
+            ++count;
+            last = slot;
+        }
+        if (count < kMostTypes) return;
+        erase(last);
+        ++counts.evicted;
+    }
+
+    [[nodiscard]] static bool is_of(const Rrset& set, const Name& owner, RrType type, RrClass rr_class) noexcept
+    {
+        return type_of(set) == type && set.rr_class == rr_class && set.owner == owner;
+    }
+    void link(Slot* slot) noexcept
+    {
+        slot->newer = nullptr;
+        slot->older = newest;
+        (newest != nullptr ? newest->newer : oldest) = slot;
+        newest = slot;
+    }
+    void unlink(Slot* slot) noexcept
+    {
+        (slot->newer != nullptr ? slot->newer->older : newest) = slot->older;
+        (slot->older != nullptr ? slot->older->newer : oldest) = slot->newer;
+    }
+    void grow()
+    {
+        std::vector<Slot*> wider(2 * buckets.size());
+        buckets.swap(wider);
+        for (Slot* slot : wider) {
+            while (slot != nullptr) {
+                Slot* const next = slot->next;
+                slot->next = std::exchange(bucket(slot->hash), slot);
+                slot = next;
+            }
         }
     }
 };
@@ -112,7 +211,7 @@ struct RrsetStore::Shard {
 RrsetStore::RrsetStore(const RrsetOptions& options) : options_(options)
 {
     const unsigned shards = std::bit_ceil(std::clamp(options.shards, 1U, 4096U));
-    for (unsigned i = 0; i < shards; ++i) shards_.push_back(std::make_unique<Shard>());
+    for (unsigned i = 0; i < shards; ++i) shards_.push_back(std::make_unique<Shard>(judged_));
 }
 
 RrsetStore::~RrsetStore() = default;
@@ -124,18 +223,38 @@ RrsetStore::Shard& RrsetStore::shard_of(std::uint64_t hash) const noexcept
 
 RrsetPtr RrsetStore::look(const Name& owner, RrType type, RrClass rr_class, base::Instant now, bool stale) const
 {
-    const std::uint64_t hash = hash_of(owner, type, rr_class);
+    RrsetPtr found;
+    look(owner, {&type, 1}, rr_class, now, stale, {&found, 1});
+    return found;
+}
+
+void RrsetStore::look(const Name& owner, std::span<const RrType> types, RrClass rr_class, base::Instant now, bool stale,
+                      std::span<RrsetPtr> found) const
+{
+    const std::uint64_t hash = owner.hash();
     Shard& shard = shard_of(hash);
-    const std::lock_guard guard(shard.lock);
-    const auto slot = shard.find(hash, owner, type, rr_class);
     const auto grace = std::chrono::seconds(stale ? options_.stale_for : 0);
-    if (slot == shard.order.end() || slot->set->expires + grace <= now) {
-        ++shard.counts.misses;
-        return nullptr;
+    const std::lock_guard guard(shard.lock);
+    if (shard.bucket(hash) == nullptr) { // nothing of that name
+        shard.counts.misses += types.size();
+        return;
     }
-    ++shard.counts.hits;
-    shard.order.splice(shard.order.begin(), shard.order, slot);
-    return slot->set;
+    for (std::size_t i = 0; i < types.size(); ++i) {
+        Shard::Slot* const slot = shard.find(hash, owner, types[i], rr_class);
+        if (slot == nullptr || slot->set->expires + grace <= now) {
+            ++shard.counts.misses;
+            continue;
+        }
+        ++shard.counts.hits;
+        shard.use(slot);
+        found[i] = slot->set;
+    }
+}
+
+void RrsetStore::find_all(const Name& owner, std::span<const RrType> types, RrClass rr_class, base::Instant now,
+                          bool stale, std::span<RrsetPtr> found) const
+{
+    look(owner, types, rr_class, now, stale && options_.keep_stale, found);
 }
 
 RrsetPtr RrsetStore::find(const Name& owner, RrType type, RrClass rr_class, base::Instant now) const
@@ -164,6 +283,10 @@ void RrsetStore::cap(Rrset& set, base::Instant now) const
     const std::uint32_t seconds = std::min(std::max(set.ttl.seconds(), options_.min_ttl), most);
     set.ttl = wire::Ttl{seconds};
     set.expires = now + std::chrono::seconds(seconds);
+    // A DNAME stands for many names: those that are asked for at one moment share it, though its TTL be 0. A moment is
+    // the second that it came in and the next.
+    if (seconds == 0 && set.is_data() && set.type == RrType::DNAME)
+        set.expires = std::chrono::floor<std::chrono::seconds>(now) + std::chrono::seconds(2);
     // What stands beside it lives no longer, and has a time of its own only where it is judged.
     for (RrsetPtr& beside : set.authority) {
         if (beside->expires != base::Instant{}) continue;
@@ -179,18 +302,19 @@ void RrsetStore::cap(Rrset& set, base::Instant now) const
 RrsetPtr RrsetStore::put(Rrset set, base::Instant now)
 {
     cap(set, now);
-    const std::uint64_t hash = hash_of(set.owner, type_of(set), set.rr_class);
+    const std::uint64_t hash = set.owner.hash();
     const std::size_t most = set.is_data() ? options_.max_octets : options_.max_negative_octets;
     const bool fits = set.octets() <= most + sizeof(Rrset) * (1 + set.authority.size());
     auto shared = std::make_shared<const Rrset>(std::move(set));
     Shard& shard = shard_of(hash);
     const std::lock_guard guard(shard.lock);
+    if (shared->network) return shared; // not for everybody
     if (!fits) {
         ++shard.counts.too_large;
         return shared;
     }
-    const auto slot = shard.find(hash, shared->owner, type_of(*shared), shared->rr_class);
-    if (slot != shard.order.end()) {
+    Shard::Slot* const slot = shard.find(hash, shared->owner, type_of(*shared), shared->rr_class);
+    if (slot != nullptr) {
         const Rrset& old = *slot->set;
         const bool counts = old.is_fresh(now) && old.state != wire::ValidationState::bogus;
         const bool proven = old.state == wire::ValidationState::secure && shared->state != old.state;
@@ -207,12 +331,12 @@ RrsetPtr RrsetStore::put(Rrset set, base::Instant now)
 
 RrsetPtr RrsetStore::replace(const RrsetPtr& before, Rrset set, base::Instant now)
 {
-    const std::uint64_t hash = hash_of(set.owner, type_of(set), set.rr_class);
+    const std::uint64_t hash = set.owner.hash();
     auto shared = std::make_shared<const Rrset>(std::move(set));
     Shard& shard = shard_of(hash);
     const std::lock_guard guard(shard.lock);
-    const auto slot = shard.find(hash, shared->owner, type_of(*shared), shared->rr_class);
-    if (slot == shard.order.end()) return shared;
+    Shard::Slot* const slot = shard.find(hash, shared->owner, type_of(*shared), shared->rr_class);
+    if (slot == nullptr || shared->network) return shared;
     const bool renews = shared->state == wire::ValidationState::secure && shared->state == slot->set->state &&
                         shared->rank >= slot->set->rank && shared->is_fresh(now);
     if (slot->set != before && !renews) return shared;
@@ -223,34 +347,34 @@ RrsetPtr RrsetStore::replace(const RrsetPtr& before, Rrset set, base::Instant no
 
 void RrsetStore::put_back(const RrsetPtr& worse, const RrsetPtr& older)
 {
-    const std::uint64_t hash = hash_of(worse->owner, type_of(*worse), worse->rr_class);
-    const bool same = hash == hash_of(older->owner, type_of(*older), older->rr_class);
+    const std::uint64_t hash = worse->owner.hash();
+    const bool same =
+        worse->owner == older->owner && type_of(*worse) == type_of(*older) && worse->rr_class == older->rr_class;
     Shard& shard = shard_of(hash);
     const std::lock_guard guard(shard.lock);
-    const auto slot = shard.find(hash, worse->owner, type_of(*worse), worse->rr_class);
-    if (!same || slot == shard.order.end() || slot->set != worse) return;
+    Shard::Slot* const slot = shard.find(hash, worse->owner, type_of(*worse), worse->rr_class);
+    if (!same || slot == nullptr || slot->set != worse) return;
     shard.erase(slot);
     shard.insert(hash, older, options_.bytes / shards_.size());
 }
 
 void RrsetStore::erase(const Name& owner, RrType type, RrClass rr_class)
 {
-    const std::uint64_t hash = hash_of(owner, type, rr_class);
+    const std::uint64_t hash = owner.hash();
     Shard& shard = shard_of(hash);
     const std::lock_guard guard(shard.lock);
-    const auto slot = shard.find(hash, owner, type, rr_class);
-    if (slot != shard.order.end()) shard.erase(slot);
+    if (Shard::Slot* const slot = shard.find(hash, owner, type, rr_class)) shard.erase(slot);
 }
 
 void RrsetStore::clear()
 {
     for (const auto& shard : shards_) {
         const std::lock_guard guard(shard->lock);
-        shard->table.clear();
-        shard->order.clear();
-        shard->counts.entries = shard->counts.octets = 0;
+        shard->clear();
     }
 }
+
+void RrsetStore::forget_states() noexcept { judged_.fetch_add(1, std::memory_order_acq_rel); }
 
 RrsetCounts RrsetStore::counts() const
 {
@@ -275,8 +399,11 @@ void RrsetStore::each(base::Instant now, const std::function<bool(const Rrset&)>
         std::vector<RrsetPtr> sets;
         {
             const std::lock_guard guard(shard->lock);
-            for (const Shard::Slot& slot : shard->order) {
-                if (slot.set->is_fresh(now)) sets.push_back(slot.set);
+            for (Shard::Slot* slot = shard->newest; slot != nullptr;) {
+                Shard::Slot* const next = slot->older;
+                const Shard::Slot* const kept = shard->current(slot);
+                if (kept != nullptr && kept->set->is_fresh(now)) sets.push_back(kept->set);
+                slot = next;
             }
         }
         for (const RrsetPtr& set : sets) {

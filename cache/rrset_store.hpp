@@ -2,14 +2,17 @@
 
 #include "base/bytes.hpp"
 #include "base/clock.hpp"
+#include "base/ip_address.hpp"
 #include "wire/name.hpp"
 #include "wire/types.hpp"
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <iterator>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -45,6 +48,7 @@ public:
     [[nodiscard]] std::size_t size() const noexcept { return count_; }
     [[nodiscard]] bool empty() const noexcept { return count_ == 0; }
     [[nodiscard]] std::size_t octets() const noexcept { return octets_.size(); }
+    [[nodiscard]] std::size_t memory() const noexcept { return octets_.capacity(); }
     [[nodiscard]] Iterator begin() const noexcept { return Iterator{octets_}; }
     [[nodiscard]] static std::default_sentinel_t end() noexcept { return {}; }
     friend bool operator==(const RdataList&, const RdataList&) = default;
@@ -89,10 +93,13 @@ struct Rrset {
     RdataList signatures;            ///< RDATA of the RRSIGs over it
     std::vector<RrsetPtr> authority; ///< SOA and proofs of a negative one, proofs of one made from a wildcard
     wire::Name zone;                 ///< whose servers said so
+    /// It counts for the clients of this network alone (RFC 7871): no `RrsetStore` keeps it.
+    std::optional<base::Prefix> network{};
 
     [[nodiscard]] bool is_data() const noexcept { return kind == RrsetKind::data; }
     [[nodiscard]] bool is_fresh(base::Instant now) const noexcept { return now < expires; }
     [[nodiscard]] wire::Ttl ttl_left(base::Instant now) const noexcept;
+    /// Memory held, what stands beside it included.
     [[nodiscard]] std::size_t octets() const noexcept;
 };
 
@@ -124,6 +131,12 @@ public:
     [[nodiscard]] RrsetPtr find(const wire::Name& owner, wire::RrType type, wire::RrClass rr_class,
                                 base::Instant now) const;
     [[nodiscard]] RrsetPtr find_nxdomain(const wire::Name& owner, wire::RrClass rr_class, base::Instant now) const;
+    /// In the place of a type, for `find_all`: that the name is not there.
+    static constexpr wire::RrType kNameError{0};
+    /// What is known of several types at one name, each as `find` has it, by one search; where nothing is, `found`
+    /// stays as it is. `stale`: as `find_stale` has it.
+    void find_all(const wire::Name& owner, std::span<const wire::RrType> types, wire::RrClass rr_class,
+                  base::Instant now, bool stale, std::span<RrsetPtr> found) const;
     /// The same where it may be past its time.
     [[nodiscard]] RrsetPtr find_stale(const wire::Name& owner, wire::RrType type, wire::RrClass rr_class,
                                       base::Instant now) const;
@@ -131,7 +144,8 @@ public:
                                                base::Instant now) const;
 
     /// Keeps a set unless a better one is there (RFC 2181 §5.4.1: less trusted data never replaces more trusted), and
-    /// hands out the one that counts from now on. TTLs are cut to the caps, which sets `expires`. What is not judged
+    /// hands out the one that counts from now on. TTLs are cut to the caps, which sets `expires`. A DNAME with TTL 0 is
+    /// fresh to the end of the second after the one it came in: for all names that it stands for. What is not judged
     /// does not replace what is proven: it is handed back to be judged, and `replace` puts it there.
     RrsetPtr put(Rrset set, base::Instant now);
     /// Puts what was judged in the place of `before`, where that is still there, or of what it renews: proven data of
@@ -141,6 +155,8 @@ public:
     void put_back(const RrsetPtr& worse, const RrsetPtr& older);
     void erase(const wire::Name& owner, wire::RrType type, wire::RrClass rr_class);
     void clear();
+    /// What was believed is believed no more: all that is kept is unchecked from now on, and what was bogus is gone.
+    void forget_states() noexcept;
 
     [[nodiscard]] RrsetCounts counts() const;
     [[nodiscard]] const RrsetOptions& options() const noexcept { return options_; }
@@ -150,11 +166,14 @@ public:
 private:
     struct Shard;
     RrsetOptions options_;
+    std::atomic<std::uint32_t> judged_{0}; ///< how often states were forgotten
     std::vector<std::unique_ptr<Shard>> shards_;
 
     [[nodiscard]] Shard& shard_of(std::uint64_t hash) const noexcept;
     [[nodiscard]] RrsetPtr look(const wire::Name& owner, wire::RrType type, wire::RrClass rr_class, base::Instant now,
                                 bool stale) const;
+    void look(const wire::Name& owner, std::span<const wire::RrType> types, wire::RrClass rr_class, base::Instant now,
+              bool stale, std::span<RrsetPtr> found) const;
     void cap(Rrset& set, base::Instant now) const;
 };
 

@@ -245,6 +245,21 @@ bool Shard::make_room(std::uint32_t size, Tick now) noexcept
     return false;
 }
 
+void Shard::list_segments(std::vector<std::uint32_t>& out) const
+{
+    out.clear();
+    out.reserve(in_use_);
+    for (std::uint32_t index = oldest_; index != kNone; index = segments_[index].newer) out.push_back(index);
+}
+
+bool Shard::copy_segment(std::size_t index, std::uint8_t* room, std::uint32_t& size) const noexcept
+{
+    if (index >= segments_.size()) return false;
+    size = segments_[index].used;
+    if (size > 0) std::memcpy(room, segments_[index].pages.data(), size);
+    return true;
+}
+
 void Shard::drop_oldest() noexcept
 {
     if (oldest_ == kNone) return;

@@ -78,6 +78,10 @@ public:
         release_if_empty(static_cast<std::uint32_t>(index));
         return true;
     }
+    /// The segments in use, the oldest first.
+    void list_segments(std::vector<std::uint32_t>& out) const;
+    /// Copies what lies in segment `index` to `room`, of `kSegmentSize` octets; returns how many. False past the last.
+    [[nodiscard]] bool copy_segment(std::size_t index, std::uint8_t* room, std::uint32_t& size) const noexcept;
     void clear() noexcept;
     /// Out of use: holds nothing, not even a table.
     void retire() noexcept;

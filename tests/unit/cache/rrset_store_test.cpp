@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+
 namespace sallyport::cache {
 namespace {
 
@@ -163,6 +165,79 @@ TEST(RrsetStore, StaysWithinItsOctets)
     EXPECT_LE(store.counts().octets, options.bytes);
     EXPECT_GT(store.counts().evicted, 0U);
     EXPECT_TRUE(store.find(name("n1999.example."), RrType::A, RrClass::IN, now));
+}
+
+TEST_F(RrsetStoreTest, FindsSeveralTypesOfANameAtOnce)
+{
+    store_.put(address("www.example.", 1, Rank::answer_auth, 10), now_);
+    Rrset none = address("www.example.", 1, Rank::answer_auth);
+    none.kind = RrsetKind::nxdomain;
+    store_.put(std::move(none), now_);
+    const std::array types{RrType::CNAME, RrType::A, RrsetStore::kNameError};
+    std::array<RrsetPtr, 3> found;
+    store_.find_all(name("WWW.example."), types, RrClass::IN, now_, false, found);
+    EXPECT_FALSE(found[0]);
+    ASSERT_TRUE(found[1]);
+    EXPECT_EQ(found[1]->type, RrType::A);
+    ASSERT_TRUE(found[2]);
+    EXPECT_EQ(found[2]->kind, RrsetKind::nxdomain);
+    EXPECT_EQ(store_.counts().hits, 2U);
+    EXPECT_EQ(store_.counts().misses, 1U);
+    found = {};
+    store_.find_all(name("www.example."), types, RrClass::IN, now_ + 10s, false, found);
+    EXPECT_FALSE(found[1]);
+    EXPECT_TRUE(found[2]);
+}
+
+TEST_F(RrsetStoreTest, KeepsTheLatestHundredTypesOfAName)
+{
+    for (std::uint16_t type = 1000; type < 1250; ++type) {
+        Rrset set = address("www.example.", 1, Rank::answer_auth);
+        set.type = RrType{type};
+        store_.put(std::move(set), now_);
+    }
+    store_.put(address("other.example.", 1, Rank::answer_auth), now_);
+    EXPECT_EQ(store_.counts().entries, 101U);
+    EXPECT_EQ(store_.counts().evicted, 150U);
+    EXPECT_FALSE(store_.find(name("www.example."), RrType{1000}, RrClass::IN, now_));
+    EXPECT_TRUE(store_.find(name("www.example."), RrType{1249}, RrClass::IN, now_));
+}
+
+TEST(RrsetStore, FindsAllOfManyAndEvictsTheOneUnusedLongest)
+{
+    RrsetOptions options;
+    options.shards = 1;
+    options.bytes = 4U << 20U;
+    RrsetStore store(options);
+    const base::Instant now{1h};
+    const auto put = [&](int i) {
+        store.put(address(("n" + std::to_string(i) + ".example.").c_str(), 1, Rank::answer_auth), now);
+    };
+    const auto has = [&](int i) {
+        return store.find(name(("n" + std::to_string(i) + ".example.").c_str()), RrType::A, RrClass::IN, now) !=
+               nullptr;
+    };
+    for (int i = 0; i < 1000; ++i) put(i);
+    for (int i = 0; i < 1000; ++i) EXPECT_TRUE(has(i)) << i;
+    ASSERT_EQ(store.counts().evicted, 0U);
+    int next = 1000;
+    for (; store.counts().evicted < 10; ++next) {
+        put(next);
+        EXPECT_TRUE(has(0)); // in use
+    }
+    EXPECT_FALSE(has(1));
+    EXPECT_TRUE(has(next - 1));
+    EXPECT_LE(store.counts().octets, options.bytes);
+}
+
+TEST(RrsetStore, CountsTheMemoryThatASetHolds)
+{
+    Rrset set = address("www.example.", 1, Rank::answer_auth);
+    const std::size_t small = set.octets();
+    EXPECT_EQ(small, sizeof(Rrset) + set.records.memory() + set.ede_text.capacity());
+    set.ede_text.reserve(1000);
+    set.authority.reserve(10);
+    EXPECT_GE(set.octets(), small + 1000 - 15 + 10 * sizeof(RrsetPtr));
 }
 
 TEST(RrsetStore, DoesNotKeepWhatIsTooLarge)

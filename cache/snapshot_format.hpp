@@ -1,0 +1,76 @@
+#pragma once
+
+#include "base/bytes.hpp"
+#include "base/siphash.hpp"
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+/// How numbers and blocks stand in a snapshot: network order throughout.
+namespace sallyport::cache::format {
+
+inline constexpr std::array<std::uint8_t, 8> kMagic{'S', 'A', 'L', 'L', 'Y', 'S', 'N', 'P'};
+inline constexpr std::uint32_t kVersion = 1;
+/// Magic, version, nothing, wall clock in ms since 1970, fingerprint, checksum of all that.
+inline constexpr std::size_t kHeaderSize = 8 + 4 + 4 + 8 + 8 + 8;
+/// What it holds, size of the payload, records in it, checksum of these and the payload and of where it stands.
+inline constexpr std::size_t kBlockHeadSize = 4 + 4 + 4 + 8;
+inline constexpr std::size_t kMaxBlock = 1U << 20U;
+/// A block is written once it has so much.
+inline constexpr std::size_t kFullBlock = 256U << 10U;
+
+inline constexpr std::uint32_t kAnswers = 0x414E'5357; // "ANSW"
+inline constexpr std::uint32_t kEnd = 0x454E'4420;     // "END "
+
+[[nodiscard]] inline std::uint64_t checksum(base::Bytes octets) noexcept
+{
+    constexpr base::SipKey kKey{'s', 'a', 'l', 'l', 'y', 'p', 'o', 'r', 't', ' ', 'c', 'a', 'c', 'h', 'e', '1'};
+    return base::siphash24(octets, kKey);
+}
+
+/// Appends numbers and octets.
+class Writer {
+public:
+    template <class Integer>
+    void number(Integer value)
+    {
+        for (std::size_t i = sizeof value; i > 0; --i)
+            octets.push_back(static_cast<std::uint8_t>(static_cast<std::uint64_t>(value) >> (8 * (i - 1))));
+    }
+    void append(base::Bytes more) { octets.insert(octets.end(), more.begin(), more.end()); }
+
+    std::vector<std::uint8_t> octets;
+};
+
+/// Takes them off again; past the end everything is 0 and `good` is false.
+class Reader {
+public:
+    explicit Reader(base::Bytes octets) noexcept : rest_(octets) {}
+    template <class Integer>
+    [[nodiscard]] Integer number() noexcept
+    {
+        std::uint64_t value = 0;
+        for (const std::uint8_t octet : take(sizeof(Integer))) value = (value << 8U) | octet;
+        return static_cast<Integer>(value);
+    }
+    [[nodiscard]] base::Bytes take(std::size_t size) noexcept
+    {
+        if (size > rest_.size()) {
+            good = false;
+            rest_ = {};
+            return {};
+        }
+        const base::Bytes taken = rest_.first(size);
+        rest_ = rest_.subspan(size);
+        return taken;
+    }
+    [[nodiscard]] bool at_end() const noexcept { return rest_.empty(); }
+
+    bool good = true;
+
+private:
+    base::Bytes rest_;
+};
+
+} // namespace sallyport::cache::format
