@@ -103,7 +103,7 @@ TrustAnchors::Trust TrustAnchors::find(const wire::Name& name, std::int64_t now)
     for (const AnchorPoint& candidate : points_) {
         const unsigned labels = candidate.zone.label_count();
         if (!name.is_under(candidate.zone) || (trust.anchor != nullptr && labels <= depth)) continue;
-        trust = {Status::anchored, &candidate, nullptr};
+        trust = {Status::anchored, &candidate, nullptr, 0};
         depth = labels;
     }
     for (const Negative& negative : negatives_) {
@@ -111,7 +111,7 @@ TrustAnchors::Trust TrustAnchors::find(const wire::Name& name, std::int64_t now)
         if (negative.until != 0 && negative.until <= now) continue;
         // At one name the negative anchor wins: it is there for an anchor that does harm (RFC 7646 §2).
         if (!name.is_under(negative.name) || (trust.status != Status::none && labels < depth)) continue;
-        trust = {Status::insecure, nullptr, &negative.name};
+        trust = {Status::insecure, nullptr, &negative.name, negative.until};
         depth = labels;
     }
     return trust;

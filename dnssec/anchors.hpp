@@ -38,6 +38,7 @@ public:
         Status status = Status::none;
         const AnchorPoint* anchor = nullptr;  ///< `anchored`: the closest at or above the name
         const wire::Name* negative = nullptr; ///< `insecure`: the name it begins at
+        std::int64_t until = 0;               ///< `insecure`: seconds since 1970; 0 has no end
     };
 
     void add_ds(const wire::Name& zone, base::Bytes rdata);

@@ -8,14 +8,18 @@
 
 namespace sallyport::dnssec {
 
+class KnownSignatures;
+
 /// Of one worker.
 struct Stats {
-    base::Counter signature_checks, signatures_failed, nsec3_hashes, turns, spent, unhashed;
+    base::Counter signature_checks, signatures_known, signatures_failed, nsec3_hashes, turns, spent, unhashed;
 
     template <class V>
     void each(V&& visit) const
     {
         visit("dnssec_signature_checks_total", "signatures checked", signature_checks);
+        visit("dnssec_signatures_known_total", "signatures taken for good because they had been before",
+              signatures_known);
         visit("dnssec_signatures_failed_total", "signatures that did not verify", signatures_failed);
         visit("dnssec_nsec3_hashes_total", "NSEC3 hashes computed", nsec3_hashes);
         visit("dnssec_turns_total", "times a validation let others run", turns);
@@ -31,8 +35,10 @@ public:
     enum class Grant : std::uint8_t { granted, turn_over, spent };
 
     /// `clock` measures the processor time of checks; null measures none. Both are borrowed.
-    explicit Budget(const Limits& limits, const base::Clock* clock = nullptr, Stats* stats = nullptr) noexcept
-        : limits_(limits), clock_(clock), stats_(stats)
+    /// `known`, where given, spares the checks of what has verified before.
+    explicit Budget(const Limits& limits, const base::Clock* clock = nullptr, Stats* stats = nullptr,
+                    KnownSignatures* known = nullptr) noexcept
+        : limits_(limits), clock_(clock), stats_(stats), known_(known)
     {
     }
 
@@ -50,6 +56,7 @@ public:
 
     [[nodiscard]] const Limits& limits() const noexcept { return limits_; }
     [[nodiscard]] Stats* stats() const noexcept { return stats_; }
+    [[nodiscard]] KnownSignatures* known_signatures() const noexcept { return known_; }
     [[nodiscard]] std::uint32_t checks() const noexcept { return checks_; }
     [[nodiscard]] std::uint32_t hashes() const noexcept { return hashes_; }
     [[nodiscard]] base::Duration time_used() const noexcept { return used_; }
@@ -76,6 +83,7 @@ private:
     Limits limits_;
     const base::Clock* clock_;
     Stats* stats_;
+    KnownSignatures* known_;
     std::uint32_t checks_ = 0;
     std::uint32_t hashes_ = 0;
     std::uint32_t turn_checks_ = 0;

@@ -10,6 +10,7 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 /// Proofs that something does not exist (RFC 4035 §5.4, RFC 5155 §8, RFC 6840 §4, RFC 7129).
@@ -70,8 +71,9 @@ struct Denial {
 /// What is handed in is borrowed until the last step.
 class DenialProver {
 public:
-    DenialProver(const DenialQuestion& question, std::span<const DenialRecord> records) noexcept
-        : question_(question), records_(records)
+    /// `memo`: hashes that are known already.
+    DenialProver(const DenialQuestion& question, std::span<const DenialRecord> records, Nsec3Memo memo = {}) noexcept
+        : question_(question), records_(records), memo_(std::move(memo))
     {
     }
     [[nodiscard]] Step step(Budget& budget) noexcept;

@@ -1,5 +1,7 @@
 #include "dnssec/keys.hpp"
 
+#include <algorithm>
+
 namespace sallyport::dnssec {
 
 namespace {
@@ -18,11 +20,17 @@ ZoneKeys::ZoneKeys(const wire::Name& zone, std::span<const base::Bytes> dnskeys,
         if (!algorithms.signatures.test(key->algorithm)) continue;
         if (!is_known_algorithm(key->algorithm) && foreign_ == nullptr) continue;
         if (!key->is_zone_key()) {
-            lacks_zone_bit_ = true;
+            without_zone_bit_.emplace_back(key_tag(rdata), key->algorithm);
             continue;
         }
         keys_.push_back(Key{{rdata.begin(), rdata.end()}, key_tag(rdata), key->algorithm, false, {}});
     }
+}
+
+bool ZoneKeys::lacks_zone_bit(std::uint16_t tag, std::uint8_t algorithm) const noexcept
+{
+    return std::find(without_zone_bit_.begin(), without_zone_bit_.end(), std::pair{tag, algorithm}) !=
+           without_zone_bit_.end();
 }
 
 std::size_t ZoneKeys::memory() const noexcept

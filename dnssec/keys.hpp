@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace sallyport::dnssec {
@@ -52,13 +53,16 @@ public:
     [[nodiscard]] std::size_t size() const noexcept { return keys_.size(); }
     [[nodiscard]] bool empty() const noexcept { return keys_.empty(); }
     /// Whether some key of this zone was of no use for its missing zone bit (EDE 11).
-    [[nodiscard]] bool lacks_zone_bit() const noexcept { return lacks_zone_bit_; }
+    [[nodiscard]] bool lacks_zone_bit() const noexcept { return !without_zone_bit_.empty(); }
+    /// Whether it is the key of this tag and algorithm that was.
+    [[nodiscard]] bool lacks_zone_bit(std::uint16_t tag, std::uint8_t algorithm) const noexcept;
     /// Octets held, for whoever accounts for memory.
     [[nodiscard]] std::size_t memory() const noexcept;
 
     /// The key of this tag and algorithm that comes after `number` others of the same; -1 without one.
     [[nodiscard]] int find(std::uint16_t tag, std::uint8_t algorithm, std::uint32_t number) const noexcept;
     [[nodiscard]] bool verify(int key, base::Bytes data, base::Bytes signature) noexcept;
+    [[nodiscard]] base::Bytes rdata(int key) const noexcept { return keys_[static_cast<std::size_t>(key)].rdata; }
 
 private:
     struct Key {
@@ -71,7 +75,7 @@ private:
     wire::Name zone_;
     std::vector<Key> keys_;
     ForeignVerifier foreign_ = nullptr;
-    bool lacks_zone_bit_ = false;
+    std::vector<std::pair<std::uint16_t, std::uint8_t>> without_zone_bit_; // tag and algorithm
 };
 
 /// Whether `digest` of the DS is that of the key (RFC 4034 §5.1.4). False for unknown digests and wrong lengths.

@@ -6,6 +6,7 @@
 #include <bitset>
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -80,7 +81,8 @@ struct Options {
         anchor_files; ///< DS and DNSKEY in zone text, or the XML of IANA; they replace the built-in ones
     std::vector<std::string> anchors;                   ///< single records in zone text
     std::vector<base::SourcePosition> anchor_positions; ///< one for each of `anchors`
-    std::string state_file;                             ///< RFC 5011; empty: anchors are not followed
+    std::string state_file;                             ///< RFC 5011; empty: none is named
+    std::optional<bool> follow_rollover;                ///< RFC 5011; nothing: where there is a place for the state
     std::vector<NegativeAnchor> insecure;               ///< RFC 7646
 
     [[nodiscard]] Policy policy() const;

@@ -1,5 +1,7 @@
 #include "dnssec/verify.hpp"
 
+#include "dnssec/known_signatures.hpp"
+
 #include <algorithm>
 
 namespace sallyport::dnssec {
@@ -146,7 +148,7 @@ void RrsetVerifier::accept(const RrsigView& signature) noexcept
 RrsetVerifier::Tried RrsetVerifier::try_keys(const RrsigView& signature, Budget& budget)
 {
     if (keys_->find(signature.key_tag, signature.algorithm, 0) < 0) {
-        if (keys_->lacks_zone_bit()) {
+        if (keys_->lacks_zone_bit(signature.key_tag, signature.algorithm)) {
             note(Reached::key, no_zone_key_bit_set, "key without the zone bit", &signature);
         } else {
             note(Reached::key, dnskey_missing, "no key for the signature", &signature);
@@ -158,15 +160,25 @@ RrsetVerifier::Tried RrsetVerifier::try_keys(const RrsigView& signature, Budget&
     for (; next_key_ < budget.limits().keys_per_tag; ++next_key_) {
         const int key = keys_->find(signature.key_tag, signature.algorithm, next_key_);
         if (key < 0) break;
-        const auto grant = budget.take_check();
-        if (grant == Budget::Grant::spent) return Tried::spent;
-        if (grant == Budget::Grant::turn_over) return Tried::again;
         if (next_key_ == 0) {
-            ++signatures_tried_;
             canonical_.write_signed_data(signature, signed_owner(*rrset_.owner, signature.labels), rrset_.type,
                                          rrset_.rr_class, signed_data_);
         }
-        if (keys_->verify(key, signed_data_, signature.signature)) return Tried::good;
+        KnownSignatures* const known = budget.known_signatures();
+        const auto mark =
+            known ? known->mark(keys_->rdata(key), signed_data_, signature.signature) : KnownSignatures::Mark{};
+        if (known != nullptr && known->contains(mark)) {
+            if (budget.stats() != nullptr) ++budget.stats()->signatures_known;
+            return Tried::good;
+        }
+        const auto grant = budget.take_check();
+        if (grant == Budget::Grant::spent) return Tried::spent;
+        if (grant == Budget::Grant::turn_over) return Tried::again;
+        if (next_key_ == 0) ++signatures_tried_;
+        if (keys_->verify(key, signed_data_, signature.signature)) {
+            if (known != nullptr) known->add(mark);
+            return Tried::good;
+        }
         if (budget.stats() != nullptr) ++budget.stats()->signatures_failed;
     }
     note(Reached::mathematics, dnssec_bogus, "signature does not verify", &signature);

@@ -1,7 +1,9 @@
 // fuzz: links sallyport_dnssec
+#include "dnssec/anchor_book.hpp"
 #include "dnssec/anchors.hpp"
 #include "dnssec/rfc5011.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 
 using namespace sallyport;
@@ -58,6 +60,35 @@ void check_state(std::string_view text)
     require(third->to_text() == state->to_text());
 }
 
+/// States of several zones in one file: what one book writes another reads, and they trust the same.
+void check_book(std::string_view text)
+{
+    TrustAnchors configured;
+    base::Problems problems;
+    read_anchors(text, "input", kNow, configured, problems);
+    if (configured.points().size() > 100) return;
+    AnchorBook book{configured, Policy{}, kNow};
+    if (!book.read(text, "input")) return;
+    AnchorBook again{configured, Policy{}, kNow};
+    if (book.zones().empty()) return;
+    const bool readable = std::all_of(book.zones().begin(), book.zones().end(), [](const ManagedAnchor& zone) {
+        const AnchorPoint point = zone.anchor();
+        return zone.keys().size() <= 256 && (zone.is_revoked() || !point.ds.empty() || !point.dnskeys.empty());
+    });
+    const bool read = again.read(book.to_text(), "again").has_value();
+    require(read || !readable);
+    if (!read) return;
+    for (const KeyState state : {KeyState::addpend, KeyState::valid, KeyState::missing, KeyState::revoked}) {
+        const auto index = static_cast<std::size_t>(state);
+        require(again.count_keys()[index] == book.count_keys()[index]);
+    }
+    const TrustAnchors trusted = book.anchors();
+    const TrustAnchors trusted_again = again.anchors();
+    require(trusted.points().size() == trusted_again.points().size());
+    (void)book.overruled();
+    (void)book.due(kNow);
+}
+
 } // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size)
@@ -66,5 +97,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto text = base::as_text({data, size});
     check_anchors(text);
     check_state(text);
+    check_book(text);
     return 0;
 }

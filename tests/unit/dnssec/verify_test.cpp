@@ -257,6 +257,14 @@ TEST(Rrset, UnknownKeyIsEde9)
     EXPECT_EQ(judge(data.set, keys).ede, dnskey_missing);
 }
 
+TEST(Rrset, AnotherKeyWithoutTheZoneBitIsNotTheReason)
+{
+    Signed data{good_dates()};
+    const SigningKey other = SigningKey::make(13, 0);
+    ZoneKeys keys = keys_of({&other});
+    EXPECT_EQ(judge(data.set, keys).ede, dnskey_missing);
+}
+
 TEST(Rrset, KeysThatAreNoneDoNotCount)
 {
     Signed data{good_dates()};
