@@ -42,7 +42,7 @@ public:
             if (zone == nullptr) return {Outcome::unfinished, current_};
             step = answer_from(*zone);
         }
-        if (step == Step::done) return {Outcome::answered, {}};
+        if (step == Step::done) return {Outcome::answered, {}, zone->special_rfc()};
         return truncate();
     }
 
@@ -116,7 +116,7 @@ const Zone* Answerer::zone_for(const wire::Name& name) const noexcept
     if (!base::equal(zone->apex(), name.wire())) return zone;
     // DS belongs to the parent's side of a cut (RFC 4035 §3.1.4.1), where the parent is ours and knows of the cut.
     const Zone* above = snapshot_.find(name.parent());
-    if (above == nullptr) return zone;
+    if (above == nullptr) return zone->is_delegated_elsewhere() ? nullptr : zone;
     const Node* cut = above->find(name.wire());
     return cut != nullptr && cut->has(Node::cut) && !cut->has(Node::occluded) ? above : zone;
 }
@@ -397,6 +397,7 @@ void Answerer::put_additional(const Found& found) noexcept
 AnswerResult answer(const Snapshot& snapshot, const Question& question, const Limits& limits,
                     wire::MessageWriter& writer, Stats& stats) noexcept
 {
+    if (!snapshot.may_have(*question.lower_name)) return {};
     return Answerer{snapshot, question, limits, writer, stats}.run();
 }
 

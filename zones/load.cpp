@@ -1,6 +1,7 @@
 #include "zones/hosts_file.hpp"
 #include "zones/read_files.hpp"
 #include "zones/snapshot_builder.hpp"
+#include "zones/special_zones.hpp"
 #include "zones/zone_builder.hpp"
 #include "zones/zone_text.hpp"
 #include "zones/zones.hpp"
@@ -28,6 +29,7 @@ public:
         const auto problems_before = problems_.size();
         for (const ZoneOptions& zone : options_.zones) load_zone(zone);
         if (problems_.size() == problems_before) make_reverse_zones();
+        if (problems_.size() == problems_before) add_special_zones(snapshot_, options_, configured_, problems_);
         return problems_.size() == problems_before ? snapshot_.finish() : nullptr;
     }
 
@@ -57,6 +59,7 @@ private:
             return;
         }
         if (!has_one_source(zone)) return;
+        configured_.push_back(*apex);
         ZoneBuilder builder{*apex, options_.limits, problems_};
         const Place here{zone.position.line, static_cast<std::uint16_t>(zone.position.column),
                          builder.file_number(zone.position.file.empty() ? zone.file : zone.position.file)};
@@ -111,6 +114,7 @@ private:
     std::vector<std::string>& files_;
     SnapshotBuilder snapshot_;
     ReverseNames reverse_;
+    std::vector<wire::Name> configured_;
 };
 
 } // namespace

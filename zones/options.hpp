@@ -33,8 +33,19 @@ struct Limits {
     std::uint32_t warnings = 20;             ///< log lines about one zone; the rest are counted
 };
 
+/// Names that have a meaning here and none on the Internet: answered here unless somebody else is told to.
+struct LocalOnlyOptions {
+    bool enabled = false;               ///< the configuration says yes unless told; a snapshot of other data wants none
+    std::vector<std::string> leave_out; ///< names of such zones, or names they lie below, that are not answered here
+    base::SourcePosition position;      ///< of `leave_out`
+    std::vector<std::string> elsewhere; ///< names that somebody is told to answer for: routes, stubs, forward zones
+    bool recursing = false;             ///< not forwarding: what an upstream might know better is answered here, too
+    bool translates = false;            ///< DNS64: whoever asks for ipv4only.arpa wants to learn the prefix
+};
+
 struct Options {
     std::vector<ZoneOptions> zones;
+    LocalOnlyOptions local_only;
     /// `$INCLUDE` may name only files below the directory of the zone file that is read.
     Limits limits;
 };

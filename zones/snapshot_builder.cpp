@@ -21,17 +21,31 @@ const Zone* Snapshot::Index::find_apex(base::Bytes lower_name) const noexcept
 const Zone* Snapshot::find(const wire::Name& lower_name) const noexcept
 {
     if (index_->zones.empty()) return nullptr;
+    if (!may_have(lower_name)) return nullptr;
     const base::Bytes name = lower_name.wire();
     const LabelOffsets labels{name};
     // No apex has more labels than the longest: a name of 127 labels costs no more than that one.
     unsigned strip = labels.count() > index_->most_labels ? labels.count() - index_->most_labels : 0;
     for (; strip <= labels.count(); ++strip) {
+        if (!index_->depths[labels.count() - strip]) continue;
         if (const Zone* zone = index_->find_apex(name.subspan(labels.without(strip)))) return zone;
     }
     return nullptr;
 }
 
-std::size_t Snapshot::zone_count() const noexcept { return index_->zones.size(); }
+bool Snapshot::may_have(const wire::Name& lower_name) const noexcept
+{
+    return lower_name.is_root() || index_->may_have(lower_name.wire());
+}
+
+void Snapshot::Index::note_end(base::Bytes apex) noexcept
+{
+    if (apex.size() == 1) return ends.fill(UINT64_MAX); // the root: every name is below it
+    const unsigned bit = end_of(apex);
+    ends[bit / 64] |= std::uint64_t{1} << (bit % 64);
+}
+
+std::size_t Snapshot::zone_count() const noexcept { return index_->zones.size() - index_->special; }
 std::uint64_t Snapshot::record_count() const noexcept { return index_->records; }
 
 std::uint64_t Snapshot::memory_bytes() const noexcept
@@ -60,7 +74,12 @@ bool SnapshotBuilder::add(std::unique_ptr<const Zone> zone)
     if (index.find_apex(zone->apex()) != nullptr) return false;
     const auto number = static_cast<std::uint32_t>(index.zones.size());
     index.most_labels = std::max(index.most_labels, zone->apex_labels());
-    index.records += zone->record_count();
+    index.note_end(zone->apex());
+    index.depths.set(zone->apex_labels());
+    if (zone->special_rfc() == 0)
+        index.records += zone->record_count();
+    else
+        ++index.special;
     const std::uint32_t hash = short_hash(zone->apex());
     index.zones.push_back(std::move(zone));
     if (index.zones.size() * 2 > index.table.size()) {

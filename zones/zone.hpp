@@ -146,6 +146,11 @@ public:
     /// The NSEC3 owner whose span covers this hash.
     [[nodiscard]] const Node& nsec3_cover(const Nsec3Hash& hash) const noexcept;
 
+    /// The RFC that reserves the name, for zones that nobody wrote; 0 for all others.
+    [[nodiscard]] std::uint16_t special_rfc() const noexcept { return special_rfc_; }
+    /// The parent, which is not ours, delegates the name: DS is its to say (RFC 4035 §3.1.4.1).
+    [[nodiscard]] bool is_delegated_elsewhere() const noexcept { return delegated_; }
+
     [[nodiscard]] std::uint64_t record_count() const noexcept { return records_; }
     [[nodiscard]] std::size_t name_count() const noexcept { return nodes_.size(); }
     [[nodiscard]] std::uint64_t memory_bytes() const noexcept;
@@ -180,6 +185,8 @@ private:
     unsigned deepest_ = 0; // labels of the longest name
     wire::Ttl negative_ttl_;
     std::uint64_t records_ = 0;
+    std::uint16_t special_rfc_ = 0;
+    bool delegated_ = false;
 };
 
 /// The 32 bits of a name's hash that zones keep.

@@ -177,6 +177,12 @@ bool ZoneBuilder::append(std::uint32_t node, wire::RrType type, wire::Ttl ttl, b
     return true;
 }
 
+void ZoneBuilder::set_special(std::uint16_t rfc, bool delegated) noexcept
+{
+    zone_->special_rfc_ = rfc;
+    zone_->delegated_ = delegated;
+}
+
 bool ZoneBuilder::apex_has(wire::RrType type) const noexcept
 {
     return std::any_of(records_.begin(), records_.end(),

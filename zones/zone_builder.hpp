@@ -46,6 +46,10 @@ public:
     /// Adds SOA and NS where the records have none: hosts files and inline zones need not spell them out.
     void make_missing_apex_records(const Place& place);
 
+    /// Says that nobody wrote this zone: it is a name of special use, by that RFC. `delegated`: its parent delegates
+    /// it.
+    void set_special(std::uint16_t rfc, bool delegated) noexcept;
+
     void problem(base::ErrorCode code, std::string message, const Place& place);
     /// True when so many problems were noted that reading on is pointless.
     [[nodiscard]] bool given_up() const noexcept { return noted_ >= limits_.problems; }

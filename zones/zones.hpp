@@ -16,6 +16,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string_view>
 
 namespace sallyport::zones {
 
@@ -32,6 +33,9 @@ public:
     /// The zone whose apex is `lower_name` or its nearest ancestor; null where none is ours. One hash look-up a label
     /// at most. `lower_name` is in lower case.
     [[nodiscard]] const Zone* find(const wire::Name& lower_name) const noexcept;
+    /// False for nearly all names that are in no zone, by a look at their last octets.
+    [[nodiscard]] bool may_have(const wire::Name& lower_name) const noexcept;
+    /// Zones and records that somebody wrote, or that were made of what somebody wrote.
     [[nodiscard]] std::size_t zone_count() const noexcept;
     [[nodiscard]] std::uint64_t record_count() const noexcept;
     /// Octets held, roughly.
@@ -63,8 +67,12 @@ enum class Outcome : std::uint8_t {
 
 struct AnswerResult {
     Outcome outcome = Outcome::not_ours;
-    wire::Name rest; ///< for `unfinished`: the name (lower case) that resolution goes on with
+    wire::Name rest;               ///< for `unfinished`: the name (lower case) that resolution goes on with
+    std::uint16_t special_rfc = 0; ///< for `answered`: the RFC that reserves the name, where no zone was written for it
 };
+
+/// Why a name that an RFC reserves is answered here, in words that last; empty for 0.
+[[nodiscard]] std::string_view special_reason(std::uint16_t rfc) noexcept;
 
 struct Stats {
     base::Counter answered, nodata, nxdomain, referrals, truncated, chains_cut;

@@ -3,6 +3,7 @@
 #include "wire/message_view.hpp"
 #include "wire/rdata.hpp"
 #include "zones/snapshot_builder.hpp"
+#include "zones/special_zones.hpp"
 #include "zones/zone_builder.hpp"
 #include "zones/zone_text.hpp"
 
@@ -75,6 +76,11 @@ const Snapshot* Served::snapshot()
         for (const auto& problem : problems) ADD_FAILURE() << problem.to_string();
         problems.clear();
         EXPECT_TRUE(built != nullptr && builder.add(std::move(built)));
+    }
+    if (local_only) {
+        std::vector<wire::Name> configured;
+        for (const TextZone& zone : texts_) configured.push_back(wire::Name::from_text(zone.apex).value());
+        add_special_zones(builder, options, configured, problems);
     }
     snapshot_ = builder.finish();
     return snapshot_.get();

@@ -30,6 +30,7 @@ public:
     [[nodiscard]] std::string ask(std::string_view question, const Asked& asked);
 
     Options options;
+    bool local_only = false; ///< with the zones of `add_special_zones`
     Stats stats;
     base::Problems problems;
     std::size_t last_size = 0;
