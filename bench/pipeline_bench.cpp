@@ -2,6 +2,7 @@
 #include "cache/cache.hpp"
 #include "pipeline/pipeline.hpp"
 #include "wire/rdata.hpp"
+#include "zones/zones.hpp"
 
 #include <benchmark/benchmark.h>
 
@@ -96,6 +97,25 @@ void hit(benchmark::State& state)
     if (walk.way->stats().from_cache.get() == 0) state.SkipWithError("no hit");
 }
 BENCHMARK(hit)->ArgName("edns")->Arg(0)->Arg(1);
+
+/// With the zones that every gateway answers by itself (`resolve.local_only`), of which the name is in none: a name
+/// whose end no zone has, and one whose end some have.
+void hit_beside_local_only(benchmark::State& state)
+{
+    Walk walk{true};
+    base::Problems problems;
+    zones::Options options;
+    options.local_only.enabled = true;
+    walk.way->set_zones(zones::load(options, problems), zones::Limits{});
+    const std::string name = state.range(0) == 0 ? "www.example.com." : "4.3.2.1.in-addr.arpa.";
+    walk.keep(name);
+    const auto query = message(name, false, false);
+    const auto now = walk.clock.now();
+    for (auto _ : state)
+        benchmark::DoNotOptimize(walk.way->receive({query, walk.client, walk.sink, 1, walk.waiting, now}));
+    if (walk.way->stats().from_cache.get() == 0) state.SkipWithError("no hit");
+}
+BENCHMARK(hit_beside_local_only)->ArgName("arpa")->Arg(0)->Arg(1);
 
 /// The same walk that finds nothing and refuses: what is left is the cache's part.
 void refusal(benchmark::State& state)

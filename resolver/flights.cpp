@@ -1,3 +1,4 @@
+#include "resolver/crowd_zone.hpp"
 #include "resolver/resolver_parts.hpp"
 #include "wire/message_writer.hpp"
 
@@ -35,6 +36,7 @@ Outcome outcome_of(const FlightResult& result) noexcept
     outcome.ede = result.ede;
     outcome.ede_text = result.ede_text;
     outcome.upstream = result.upstream;
+    outcome.subnet_scope = result.subnet_scope;
     return outcome;
 }
 
@@ -50,18 +52,23 @@ std::shared_ptr<const FlightResult> copy_of(const FlightResult& result)
 FlightKey flight_key(const Question& question) noexcept
 {
     FlightKey key;
-    key.inquiry = {question.qname, question.qtype, question.qclass, question.dnssec_ok, question.checking_disabled};
+    key.inquiry = {question.qname, question.qtype, question.qclass, question.dnssec_ok, question.checking_disabled,
+                   question.subnet};
     key.partition = partition_of(question.group);
     return key;
+}
+
+std::shared_ptr<Group> Resolver::Parts::named_group(std::string_view name) const
+{
+    const auto named = table ? table->routes.find_group(name) : std::nullopt;
+    return named ? table->groups[*named] : nullptr;
 }
 
 std::shared_ptr<Group> Resolver::Parts::group_for(const Question& question) const
 {
     if (!table || around.options->mode == Mode::off) return nullptr;
-    if (!question.group.empty()) {
-        const auto named = table->routes.find_group(question.group);
-        return named ? table->groups[*named] : nullptr;
-    }
+    if (!question.group.empty()) return named_group(question.group);
+    if (recurses(question)) return nullptr; // the engine knows the routes, and validates
     const auto match = table->routes.find(question.qname, question.qtype);
     // Where we recurse, names without a route of their own go to nobody's group.
     if (match && match->zone.empty() && around.options->mode == Mode::recurse) return nullptr;
@@ -71,11 +78,16 @@ std::shared_ptr<Group> Resolver::Parts::group_for(const Question& question) cons
 /// Names that nobody answers would keep out all others for as long as the budget is: the oldest gives way.
 bool Resolver::Parts::make_room(base::Instant now)
 {
-    if (by_age.empty()) return false;
-    Pending& oldest = by_age.front();
+    if (by_age.empty() || !make_way(by_age.front(), now)) return false;
+    stats.gave_way.add();
+    return true;
+}
+
+/// Lets go of one that has had its chance.
+bool Resolver::Parts::make_way(Pending& oldest, base::Instant now)
+{
     const bool about_to_move = oldest.WorkHook::is_linked();
     if (about_to_move || now - oldest.began < kHadItsChance) return false;
-    stats.gave_way.add();
     oldest.timer.cancel();
     leaving.push_back(take(oldest)); // who waits hears at the end of this wake-up, not from within `resolve`
     worker.flush_later(flush);
@@ -94,6 +106,33 @@ void Resolver::Parts::give_way(Pending& gone, base::Instant now)
             Mailbox::send(follower, gone.key, gone.flight, copy);
     }
     tell(gone, result, now);
+}
+
+/// Where a question that is forwarded counts: the zone of its route, or what may be registered. Where the engine asks
+/// name servers it counts by itself.
+std::optional<wire::Name> Resolver::Parts::zone_of(const Question& question) const
+{
+    if (!question.group.empty()) return crowd_zone(question.qname);
+    const auto match = table ? table->routes.find(question.qname, question.qtype) : std::nullopt;
+    if (!match || (match->zone.empty() && around.options->mode == Mode::recurse)) return std::nullopt;
+    if (match->zone.empty()) return crowd_zone(question.qname);
+    const auto zone = wire::Name::from_text(match->zone);
+    return zone ? std::optional{zone->lower()} : std::nullopt;
+}
+
+/// Above the limit of a zone the oldest gives way; where all are young, up to a quarter of what there is goes to it.
+bool Resolver::Parts::may_crowd(const wire::Name& zone, base::Instant now)
+{
+    const auto found = crowds.find(zone);
+    const Limits& limits = around.options->limits;
+    if (found == crowds.end() || found->second.count < limits.per_zone) return true;
+    if (make_way(found->second.members.front(), now)) {
+        stats.zone_gave_way.add();
+        return true;
+    }
+    if (found->second.count < std::max(limits.per_zone, limits.in_flight / 4)) return true;
+    stats.zone_full.add();
+    return false;
 }
 
 bool Resolver::Parts::may_take(const Limits& limits, base::Instant now)
@@ -138,6 +177,8 @@ Taken Resolver::Parts::resolve(const Question& question, Waiter* waiter, base::I
         stats.no_route.add();
         return Taken::no_route;
     }
+    const auto zone = zone_of(question);
+    if (zone && !may_crowd(*zone, now)) return Taken::overloaded;
     if (!may_take(around.options->limits, now)) return Taken::overloaded;
     auto made = std::make_unique<Pending>(*this, key, std::move(group), now);
     Pending& pending = *made;
@@ -146,6 +187,12 @@ Taken Resolver::Parts::resolve(const Question& question, Waiter* waiter, base::I
     stats.in_flight_octets.add(kOctets);
     starting.push_back(pending);
     by_age.push_back(pending);
+    if (zone) {
+        pending.zone = *zone;
+        Crowd& crowd = crowds[*zone];
+        crowd.members.push_back(pending);
+        ++crowd.count;
+    }
     worker.flush_later(flush);
     return join(pending, waiter);
 }
@@ -211,6 +258,11 @@ std::unique_ptr<Resolver::Parts::Pending> Resolver::Parts::take(Pending& pending
     const auto found = pending_.find(pending.key);
     auto owned = std::move(found->second);
     owned->AgeHook::unlink();
+    if (owned->ZoneHook::is_linked()) {
+        owned->ZoneHook::unlink();
+        const auto crowd = crowds.find(owned->zone);
+        if (crowd != crowds.end() && --crowd->second.count == 0) crowds.erase(crowd);
+    }
     pending_.erase(found);
     stats.in_flight.set(pending_.size());
     stats.in_flight_octets.sub(kOctets);
@@ -250,6 +302,8 @@ void Resolver::Parts::tell(Pending& pending, const FlightResult& result, base::I
 void Resolver::Parts::keep(const FlightKey& key, const FlightResult& result, base::Instant now)
 {
     if (cache == nullptr || result.answer.lifetime <= base::Duration::zero()) return;
+    // Not for everybody: the engine keeps it for whom it is (RFC 7871 §7.3.1).
+    if (result.subnet_scope && key.inquiry.subnet) return;
     cache::Notes notes;
     notes.validation = result.validation;
     notes.ede = result.ede;
@@ -260,7 +314,10 @@ void Resolver::Parts::keep(const FlightKey& key, const FlightResult& result, bas
 /// RFC 9520: who has just failed is not asked again at once for the same. The cache keeps what may still be given out.
 void Resolver::Parts::keep_failure(const FlightKey& key, const FlightResult& result, base::Instant now)
 {
-    if (cache == nullptr) return;
+    if (cache == nullptr || key.inquiry.subnet) return;
+    // What is past its time does not stand in for bogus data.
+    const bool bogus = result.validation == wire::ValidationState::bogus;
+    if (!bogus && cache->renewal_failed(cache_key(key), now)) return;
     std::array<std::uint8_t, kQueryRoom> room;
     wire::MessageWriter writer{room, room.size()};
     writer.begin(0, wire::flag::QR | wire::flag::RD | wire::flag::RA);

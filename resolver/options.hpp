@@ -50,10 +50,12 @@ struct GroupOptions {
 struct RouteOptions {
     std::vector<std::string> zones;
     std::string group;
-    base::SourcePosition position;
+    base::SourcePosition position{};
+    bool validate = true; ///< where the engine validates: these names, too; else they are insecure (RFC 7646)
+    bool first = false;   ///< where the group fails, name servers are asked from the root down
 };
 
-/// In `recurse`, routes still go to their groups, and everything else to the name servers of the DNS.
+/// In `recurse`, names with a route still go to its group, and everything else to the name servers of the DNS.
 enum class Mode : std::uint8_t { off, forward, recurse };
 
 struct Limits {
@@ -62,6 +64,8 @@ struct Limits {
     unsigned tries = 4;
     std::uint32_t in_flight = 2048;               ///< questions in flight, per worker
     std::uint32_t waiters = 1000;                 ///< clients waiting for one question
+    std::uint32_t per_zone = 100;                 ///< questions in flight for names of one zone, then old ones give way
+    std::uint32_t per_upstream = 100;             ///< queries in flight to one upstream, then old ones give way
     std::uint32_t in_flight_octets = 64U << 20U;  ///< memory of questions in flight, per worker
     std::uint32_t connections = 4;                ///< of one upstream, per worker
     std::uint32_t pipeline = 100;                 ///< queries in flight on one connection
@@ -75,12 +79,20 @@ struct Options {
     Mode mode = Mode::off;
     std::vector<GroupOptions> groups; ///< the first is the default one
     std::vector<RouteOptions> routes;
+    bool validate = false; ///< `forward`: what upstreams say is validated here (RFC 4035 §4); `recurse` always does
+    bool first = false;    ///< `forward`, validated: where the default group fails, name servers are asked
     bool case_randomisation = true; ///< 0x20 over UDP (draft-vixie-dnsext-dns0x20)
     bool cookies = true;            ///< RFC 7873, over UDP and TCP
     std::uint16_t udp_payload_size = 1232;
     Limits limits;
     RecurseOptions recurse;
 };
+
+/// Whether questions go to the engine that recurses: it is the one that validates, whomever it asks.
+[[nodiscard]] constexpr bool needs_engine(const Options& options) noexcept
+{
+    return options.mode == Mode::recurse || (options.mode == Mode::forward && options.validate);
+}
 
 /// What the resolvers of all workers share: questions in flight.
 class Shared;

@@ -9,26 +9,37 @@ namespace {
 
 // Beside those of `RecurseLimits::sockets`.
 constexpr std::size_t kLateSockets = 32;
+// Between two queries, of each family; within `RecurseLimits::sockets`.
+constexpr std::size_t kRestingSockets = 128;
 
-std::unique_ptr<net::client::SessionFactory> make_factory()
+std::unique_ptr<net::client::SessionFactory> make_factory(base::Transport transport)
 {
     net::client::PeerOptions peer;
-    peer.transport = base::Transport::tcp;
+    peer.transport = transport;
+    // RFC 9539 §4.6.3.3: whoever shows a certificate, it is not looked at. There is nothing to fall back to but plain.
+    peer.tls.verify = false;
     auto made = net::client::SessionFactory::make(peer);
     return made ? std::move(*made) : nullptr;
 }
 
 } // namespace
 
-Recursor::Recursor(net::Worker& worker, const RecurseOptions& options, RecurseStats& stats)
+Recursor::Recursor(net::Worker& worker, const RecurseOptions& options, RecurseStats& stats, GroupAsker* groups)
     : worker_(worker),
       limits_(options.limits),
+      encrypted_limits_(options.limits),
+      tls_port_(options.tls_port),
       stats_(stats),
+      groups_(groups),
       store_(options.store),
-      streams_made_by_(make_factory()),
+      streams_made_by_(make_factory(base::Transport::tcp)),
+      tls_made_by_(options.opportunistic_tls ? make_factory(base::Transport::dot) : nullptr),
       engine_(new iterate::Engine{worker.clock(), worker.random(), static_cast<iterate::Upstream&>(*this), *store_,
                                   options.engine})
 {
+    local_root_ = options.local_root;
+    encrypted_limits_.connect = options.encrypted.timeout;
+    if (tls_made_by_) encrypted_.emplace(options.encrypted);
 }
 
 Recursor::~Recursor()
@@ -36,12 +47,26 @@ Recursor::~Recursor()
     engine_.reset(); // it may cancel what it waits for
     stats_.sockets.sub(sockets_.size());
     stats_.connections.sub(streams_.size());
+    stats_.encrypted_servers.sub(speaking_told_);
 }
 
-void Recursor::resolve(const iterate::Question& question, iterate::Done done)
+void Recursor::resolve(const iterate::Question& question, iterate::Done done, iterate::Watcher watcher)
 {
     ++unfinished_;
-    engine_->resolve(question, [this, told = std::move(done)](const iterate::Answer& answer) {
+    engine_->resolve(
+        question,
+        [this, told = std::move(done)](const iterate::Answer& answer) {
+            --unfinished_;
+            told(answer);
+        },
+        std::move(watcher));
+    touched();
+}
+
+void Recursor::resolve_anew(const iterate::Question& question, iterate::Done done)
+{
+    ++unfinished_;
+    engine_->resolve_anew(question, [this, told = std::move(done)](const iterate::Answer& answer) {
         --unfinished_;
         told(answer);
     });
@@ -52,28 +77,52 @@ void Recursor::resolve(const iterate::Question& question, iterate::Done done)
 
 void Recursor::send(const iterate::Ask& ask) noexcept
 {
-    if (ask.tcp) {
-        if (!ask_stream(ask.token, ask.server, {ask.message.begin(), ask.message.end()})) fail_later(ask.token);
+    if (!ask.group.empty()) {
+        if (groups_ == nullptr || !groups_->ask_group(*this, ask)) fail_later(ask.token);
         return;
     }
-    if (has_free_socket()) {
-        open_socket(ask.token, ask.server, ask.message);
+    if (local_root_ && ask_copy(ask)) return;
+    if (encrypted_ && ask_encrypted(ask)) return;
+    send_plain(ask.token, ask.server, ask.tcp, ask.message);
+}
+
+void Recursor::send_plain(iterate::Token token, const base::Endpoint& server, bool tcp, base::Bytes message)
+{
+    if (tcp) {
+        if (!ask_stream(token, server, false, {message.begin(), message.end()})) fail_later(token);
+    } else if (has_free_socket()) {
+        open_socket(token, server, message);
     } else if (waiting_.size() < limits_.waiting) {
         stats_.sockets_waited.add();
-        waiting_.emplace(ask.token, Waiting{ask.server, {ask.message.begin(), ask.message.end()}});
+        waiting_.emplace(token, Waiting{server, {message.begin(), message.end()}});
     } else {
         stats_.sockets_full.add();
-        fail_later(ask.token);
+        fail_later(token);
     }
+}
+
+/// The root's servers are asked only where the copy has nothing to say.
+bool Recursor::ask_copy(const iterate::Ask& ask)
+{
+    if (ask.zone == nullptr || !ask.zone->is_root() || !local_root_->is_good(worker_.clock().wall())) return false;
+    copy_room_.resize(wire::kMaxMessageSize); // not the worker's: what led here may stand in that
+    const std::size_t size = local_root_->answer(ask.message, copy_room_);
+    if (size == 0) return false;
+    stats_.root_copy.add();
+    copied_.emplace_back(ask.token, std::vector<std::uint8_t>{copy_room_.data(), copy_room_.data() + size});
+    touched();
+    return true;
 }
 
 void Recursor::cancel(iterate::Token token) noexcept
 {
     keep_for_late(token);
     waiting_.erase(token);
+    if (groups_ != nullptr) groups_->forget_asked(*this, token);
     const auto carried = carried_.find(token);
     if (carried == carried_.end()) return;
     RecurseStream* const stream = carried->second.stream;
+    note_unanswered(carried->second);
     carried_.erase(carried);
     if (stream != nullptr) stream->forget(token);
 }
@@ -84,14 +133,23 @@ void Recursor::fail_later(iterate::Token token)
     touched();
 }
 
+// ---- groups of upstreams
+
+void Recursor::group_answered(iterate::Token token, base::Bytes message) noexcept
+{
+    touched();
+    // All that a forger would have to guess was looked at where it came in; what does not fit here is no answer.
+    if (!engine_->answer(token, message)) fail_later(token);
+}
+
 // ---- datagrams
 
 bool Recursor::has_free_socket() const noexcept { return sockets_.size() + streams_.size() < limits_.sockets; }
 
 void Recursor::open_socket(iterate::Token token, const base::Endpoint& server, base::Bytes message)
 {
-    auto made = std::make_unique<RecurseSocket>(static_cast<RecurseSocketUser&>(*this), token);
-    if (!made->start(worker_, server, message)) {
+    auto made = take_socket(server.address.is_v4());
+    if (!made->start(worker_, token, server, message)) {
         stats_.send_failures.add();
         fail_later(token);
         return;
@@ -100,9 +158,33 @@ void Recursor::open_socket(iterate::Token token, const base::Endpoint& server, b
     stats_.sockets.add();
 }
 
+std::unique_ptr<RecurseSocket> Recursor::take_socket(bool v4)
+{
+    auto& resting = resting_[v4 ? 0 : 1];
+    if (resting.empty()) {
+        auto& others = resting_[v4 ? 1 : 0];
+        if (sockets_.size() + streams_.size() + others.size() >= limits_.sockets) others.clear();
+        return std::make_unique<RecurseSocket>(static_cast<RecurseSocketUser&>(*this));
+    }
+    auto taken = std::move(resting.back());
+    resting.pop_back();
+    return taken;
+}
+
+void Recursor::let_rest(std::unique_ptr<RecurseSocket> socket) noexcept
+{
+    auto& resting = resting_[socket->is_v4() ? 0 : 1];
+    const std::size_t open = sockets_.size() + streams_.size() + resting_[0].size() + resting_[1].size();
+    if (resting.size() >= kRestingSockets || open > limits_.sockets || !socket->rest()) return;
+    resting.push_back(std::move(socket));
+}
+
 void Recursor::close_socket(iterate::Token token) noexcept
 {
-    if (sockets_.erase(token) == 0) return;
+    const auto found = sockets_.find(token);
+    if (found == sockets_.end()) return;
+    if (found->second) let_rest(std::move(found->second));
+    sockets_.erase(found);
     stats_.sockets.sub();
     if (!waiting_.empty()) touched();
 }
@@ -141,18 +223,19 @@ void Recursor::socket_failed(iterate::Token token) noexcept
 
 // ---- connections
 
-RecurseStream* Recursor::find_stream(const base::Endpoint& server, std::uint16_t id, unsigned& count) noexcept
+RecurseStream* Recursor::find_stream(const base::Endpoint& server, bool encrypted, std::uint16_t id,
+                                     unsigned& count) noexcept
 {
     RecurseStream* best = nullptr;
     for (const auto& stream : streams_) {
-        if (stream->server() != server) continue;
+        if (stream->server() != server || stream->is_encrypted() != encrypted) continue;
         ++count;
         if (stream->has_room(id) && (best == nullptr || stream->load() < best->load())) best = stream.get();
     }
     return best;
 }
 
-RecurseStream* Recursor::open_stream(const base::Endpoint& server)
+RecurseStream* Recursor::open_stream(const base::Endpoint& server, bool encrypted)
 {
     if (streams_.size() >= limits_.connections || !has_free_socket()) {
         const auto unused =
@@ -161,9 +244,11 @@ RecurseStream* Recursor::open_stream(const base::Endpoint& server)
         stats_.connections_full.add();
         return nullptr;
     }
-    if (!streams_made_by_) return nullptr;
-    auto made = std::make_unique<RecurseStream>(static_cast<RecurseStreamUser&>(*this), worker_, limits_, server);
-    if (!made->open(*streams_made_by_, worker_.now())) {
+    const auto& factory = encrypted ? tls_made_by_ : streams_made_by_;
+    if (!factory) return nullptr;
+    auto made = std::make_unique<RecurseStream>(static_cast<RecurseStreamUser&>(*this), worker_,
+                                                encrypted ? encrypted_limits_ : limits_, server, encrypted);
+    if (!made->open(*factory, worker_.now())) {
         stats_.send_failures.add();
         return nullptr;
     }
@@ -173,12 +258,13 @@ RecurseStream* Recursor::open_stream(const base::Endpoint& server)
     return streams_.back().get();
 }
 
-bool Recursor::ask_stream(iterate::Token token, const base::Endpoint& server, std::vector<std::uint8_t> message)
+bool Recursor::ask_stream(iterate::Token token, const base::Endpoint& server, bool encrypted,
+                          std::vector<std::uint8_t> message)
 {
     unsigned count = 0;
-    RecurseStream* stream = find_stream(server, base::load_be16(message, 0), count);
+    RecurseStream* stream = find_stream(server, encrypted, base::load_be16(message, 0), count);
     if (stream == nullptr && count >= limits_.connections_per_server) stats_.connections_full.add();
-    if (stream == nullptr && count < limits_.connections_per_server) stream = open_stream(server);
+    if (stream == nullptr && count < limits_.connections_per_server) stream = open_stream(server, encrypted);
     if (stream == nullptr) return false;
     carried_[token].stream = stream;
     stream->ask(token, std::move(message));
@@ -188,6 +274,9 @@ bool Recursor::ask_stream(iterate::Token token, const base::Endpoint& server, st
 bool Recursor::stream_answered(iterate::Token token, base::Bytes message) noexcept
 {
     touched();
+    const auto carried = carried_.find(token);
+    if (encrypted_ && carried != carried_.end() && carried->second.plain)
+        encrypted_->answered(carried->second.plain->server.address, worker_.now());
     if (!engine_->answer(token, message)) return false;
     carried_.erase(token);
     return true;
@@ -201,15 +290,20 @@ void Recursor::stream_failed(iterate::Token token, std::vector<std::uint8_t> mes
     if (again && !carried->second.again && ended != nullptr) {
         carried->second.again = true;
         stats_.asked_again.add();
-        if (ask_stream(token, ended->server(), std::move(message))) return;
+        if (ask_stream(token, ended->server(), ended->is_encrypted(), message)) return;
     }
+    const auto plain = carried_.at(token).plain;
     carried_.erase(token);
-    fail_later(token);
+    if (plain)
+        fall_back(token, *plain, std::move(message));
+    else
+        fail_later(token);
 }
 
 void Recursor::stream_ended(RecurseStream& stream, bool with_queries) noexcept
 {
     if (with_queries) stats_.connections_lost.add();
+    note_end_of_encrypted(stream, with_queries);
     const auto found =
         std::find_if(streams_.begin(), streams_.end(), [&](const auto& s) { return s.get() == &stream; });
     if (found == streams_.end()) return;
@@ -226,6 +320,7 @@ void Recursor::flush(base::Instant now) noexcept
     ended_streams_.clear();
     const auto failed = std::exchange(failed_, {});
     for (const iterate::Token token : failed) engine_->failed(token);
+    for (const auto& [token, message] : std::exchange(copied_, {})) engine_->answer(token, message);
     while (!waiting_.empty() && has_free_socket()) {
         auto next = waiting_.extract(waiting_.begin());
         open_socket(next.key(), next.mapped().server, next.mapped().message);

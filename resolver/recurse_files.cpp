@@ -171,12 +171,40 @@ std::string fingerprint_of(const RecurseOptions& options, const cache::RrsetOpti
     return text;
 }
 
+/// Groups of upstreams, as the engine sees them: servers of their zones that recurse.
+void add_groups(Options& options)
+{
+    RecurseOptions& recurse = options.recurse;
+    const auto add = [&](const wire::Name& zone, const std::string& group, bool first) {
+        iterate::FixedZone made;
+        made.zone = zone.lower();
+        made.forward = true;
+        made.first = first;
+        made.group = group;
+        recurse.engine.fixed.push_back(std::move(made));
+    };
+    if (options.mode == Mode::forward && !options.groups.empty())
+        add(wire::Name{}, options.groups.front().name, options.first);
+    for (const RouteOptions& route : options.routes) {
+        for (const std::string& zone : route.zones) {
+            const auto name = wire::Name::from_text(zone);
+            if (!name) continue;
+            add(*name, route.group, route.first);
+            if (route.validate) continue;
+            recurse.dnssec.insecure.push_back({zone, 0, route.position});
+            recurse.engine.private_domains.push_back(name->lower()); // names of this network may lead into it
+        }
+    }
+    // The group gives up by itself, and is not asked again before that.
+    recurse.engine.group_timeout = options.limits.budget + 500ms;
+}
+
 } // namespace
 
 bool prepare_recursion(Options& options, const Options* before, const cache::RrsetOptions& lifetimes, std::int64_t date,
                        base::Problems& problems)
 {
-    if (options.mode != Mode::recurse) return true;
+    if (!needs_engine(options)) return true;
     RecurseOptions& recurse = options.recurse;
     const std::size_t faults = problems.size();
     if (!recurse.fingerprint.empty()) recurse.fingerprint = fingerprint_of(recurse, lifetimes, date);
@@ -187,12 +215,14 @@ bool prepare_recursion(Options& options, const Options* before, const cache::Rrs
     }
     if (!recurse.root_hints.empty())
         if (auto root = read_hints(recurse, problems)) recurse.engine.fixed.push_back(std::move(*root));
+    add_groups(options);
     recurse.dnssec.built_in_anchors = recurse.dnssec.anchor_files.empty() && recurse.dnssec.anchors.empty();
     auto anchors = dnssec::load_anchors(recurse.dnssec, date, problems);
     if (recurse.dnssec.enabled)
         recurse.engine.anchors = std::make_shared<const dnssec::TrustAnchors>(std::move(anchors));
     recurse.engine.policy = recurse.dnssec.policy();
     recurse.engine.permissive = recurse.dnssec.permissive;
+    recurse.engine.sentinel = recurse.dnssec.sentinel;
     recurse.engine.case_randomisation = options.case_randomisation;
     recurse.engine.cookies = options.cookies;
     recurse.engine.udp_payload_size = options.udp_payload_size;

@@ -8,7 +8,7 @@ namespace sallyport::resolver {
 bool Resolver::Parts::recurses(const Question& question) const
 {
     // CHAOS and the like have no root to begin at.
-    return recursion.is_on() && around.options->mode == Mode::recurse && question.group.empty() &&
+    return recursion.is_on() && needs_engine(*around.options) && question.group.empty() &&
            question.qclass == wire::RrClass::IN;
 }
 
@@ -20,9 +20,12 @@ void Resolver::Parts::begin_recursion(Pending& pending)
         return;
     }
     // It may be over before this returns, and `pending` then waits to be delivered.
-    recursion.resolve(pending.key, [this, key = pending.key, flight = pending.flight](FlightResult result) {
-        recursed(key, flight, std::move(result));
-    });
+    recursion.resolve(
+        pending.key,
+        [this, key = pending.key, flight = pending.flight](FlightResult result) {
+            recursed(key, flight, std::move(result));
+        },
+        watched ? watcher_for(pending.key) : nullptr);
 }
 
 void Resolver::Parts::recursed(const FlightKey& key, std::uint64_t flight, FlightResult result)

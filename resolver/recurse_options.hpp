@@ -2,7 +2,9 @@
 
 #include "cache/rrset_store.hpp"
 #include "dnssec/options.hpp"
+#include "resolver/encrypted_servers.hpp"
 #include "resolver/iterate/options.hpp"
+#include "resolver/root_copy.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -32,9 +34,17 @@ struct RecurseOptions {
     RecurseLimits limits;
     std::string root_hints; ///< zone text with the root's NS and their addresses; empty: the built-in ones
     base::SourcePosition root_hints_position;
-    bool allow_loopback = false;            ///< servers at 127/8 and ::1 are asked; for tests
-    bool strip_private_addresses = false;   ///< fills `engine.private_addresses` where those are empty
-    std::uint64_t store_bytes = 64U << 20U; ///< of the record sets that all workers share
+    std::string local_root_file; ///< zone text of the root zone, asked in the place of its servers (RFC 8806)
+    base::SourcePosition local_root_position;
+    std::string local_root_mark;                ///< of the file that was read; another file has another
+    std::shared_ptr<const RootCopy> local_root; ///< what was read of it; the only thing that may change by itself
+    bool opportunistic_tls = false;             ///< RFC 9539: servers that speak DNS over TLS are asked so
+    std::uint16_t tls_port = 853;               ///< of these; another one is for tests
+    EncryptedServersOptions encrypted;          ///< of these
+    bool allow_loopback = false;                ///< servers at 127/8 and ::1 are asked; for tests
+    bool strip_private_addresses = false;       ///< fills `engine.private_addresses` where those are empty
+    bool subnet_from_clients = false;           ///< what clients say of their network is believed (`engine.subnet`)
+    std::uint64_t store_bytes = 64U << 20U;     ///< of the record sets that all workers share
     /// All that it was made from; where it is the same, what has been learned is kept. Empty: never the same.
     std::string fingerprint;
     std::shared_ptr<cache::RrsetStore> store; ///< made by `prepare_recursion`

@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include <array>
 #include <cerrno>
 #include <cstdio>
 
@@ -46,17 +47,36 @@ bool system_ports_suffice() noexcept
     return enough;
 }
 
-bool RecurseSocket::start(net::Worker& worker, const base::Endpoint& server, base::Bytes query)
+bool RecurseSocket::start(net::Worker& worker, iterate::Token token, const base::Endpoint& server, base::Bytes query)
 {
     worker_ = &worker;
+    token_ = token;
+    is_v4_ = server.address.is_v4();
     sockaddr_storage address{};
     const socklen_t size = server.to_sockaddr(address);
-    socket_ = net::Descriptor{::socket(address.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
+    const bool rested = static_cast<bool>(socket_);
+    if (!rested) socket_ = net::Descriptor{::socket(address.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
     if (!socket_) return false;
     if (!system_ports_suffice()) bind_anywhere(socket_.get(), server, worker.random());
+    // Draws the port where it was not drawn here.
     if (::connect(socket_.get(), reinterpret_cast<const sockaddr*>(&address), size) != 0) return false;
-    if (!watch_.start(worker, socket_.get(), net::kReadable)) return false;
+    if (!rested && !watch_.start(worker, socket_.get(), net::kReadable)) return false;
     return ::send(socket_.get(), query.data(), query.size(), MSG_NOSIGNAL) >= 0;
+}
+
+bool RecurseSocket::rest() noexcept
+{
+    if (!system_ports_suffice()) return false; // a port of our own choice stays bound
+    sockaddr nobody{};
+    nobody.sa_family = AF_UNSPEC;
+    if (::connect(socket_.get(), &nobody, sizeof nobody) != 0) return false;
+    // From here on nothing comes. What came before must not meet the next query.
+    std::array<std::uint8_t, 1> octet;
+    for (unsigned i = 0; i < kReads; ++i) {
+        const ssize_t got = ::recv(socket_.get(), octet.data(), octet.size(), 0);
+        if (got < 0) return errno == EAGAIN || errno == EWOULDBLOCK;
+    }
+    return false;
 }
 
 void RecurseSocket::readable(std::uint32_t, base::Instant) noexcept

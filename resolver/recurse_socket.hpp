@@ -18,20 +18,29 @@ protected:
     ~RecurseSocketUser() = default;
 };
 
-/// One query over UDP to one name server: a socket of its own, connected, so that the kernel takes datagrams from that
-/// address and port only, at a port drawn at random (RFC 5452 §9.2).
+/// One query over UDP to one name server at a time: a socket of its own, connected, so that the kernel takes datagrams
+/// from that address and port only, at a port drawn at random for this query (RFC 5452 §9.2).
+///
+/// Between two queries it may rest: it has no port then and nothing can come to it. That costs half of what a new
+/// socket does.
 class RecurseSocket {
 public:
-    RecurseSocket(RecurseSocketUser& user, iterate::Token token) noexcept : user_(user), token_(token) {}
+    explicit RecurseSocket(RecurseSocketUser& user) noexcept : user_(user) {}
 
-    /// Opens the socket and sends. False: the system would not.
-    [[nodiscard]] bool start(net::Worker& worker, const base::Endpoint& server, base::Bytes query);
+    /// Opens the socket where it is not open and sends. False: the system would not. One that rests takes servers of
+    /// the same family only.
+    [[nodiscard]] bool start(net::Worker& worker, iterate::Token token, const base::Endpoint& server,
+                             base::Bytes query);
+    /// Gives up its port and what is still in its buffer. False where it cannot, and must go.
+    [[nodiscard]] bool rest() noexcept;
+    [[nodiscard]] bool is_v4() const noexcept { return is_v4_; }
 
 private:
     void readable(std::uint32_t events, base::Instant now) noexcept;
 
     RecurseSocketUser& user_;
-    iterate::Token token_;
+    iterate::Token token_ = 0;
+    bool is_v4_ = true;
     net::Worker* worker_ = nullptr;
     net::Descriptor socket_;
     net::Watch watch_{net::Watch::of<&RecurseSocket::readable>(*this)}; // goes before the socket does

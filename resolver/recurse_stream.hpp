@@ -25,6 +25,8 @@ public:
     /// (RFC 7766 §6.2.4), which says nothing about the query.
     virtual void stream_failed(iterate::Token token, std::vector<std::uint8_t> message, bool again) noexcept = 0;
     virtual void stream_unexpected() noexcept = 0;
+    /// It is open: what it was asked is on its way.
+    virtual void stream_ready(RecurseStream& stream) noexcept = 0;
     /// It has ended, and takes nothing any more. It must not be destroyed at once.
     virtual void stream_ended(RecurseStream& stream, bool with_queries) noexcept = 0;
 
@@ -32,12 +34,12 @@ protected:
     ~RecurseStreamUser() = default;
 };
 
-/// One TCP connection to a name server, with many queries in flight (RFC 7766 §6.2.1.1).
+/// One TCP or TLS connection to a name server, with many queries in flight (RFC 7766 §6.2.1.1).
 class RecurseStream final : private net::client::SessionUser {
 public:
     RecurseStream(RecurseStreamUser& user, net::Worker& worker, const RecurseLimits& limits,
-                  const base::Endpoint& server) noexcept
-        : user_(user), worker_(worker), limits_(limits), server_(server)
+                  const base::Endpoint& server, bool encrypted = false) noexcept
+        : user_(user), worker_(worker), limits_(limits), server_(server), encrypted_(encrypted)
     {
     }
 
@@ -47,6 +49,10 @@ public:
     /// Whether it takes a query with that id.
     [[nodiscard]] bool has_room(std::uint16_t id) const noexcept;
     [[nodiscard]] std::size_t load() const noexcept { return in_flight_.size(); }
+    [[nodiscard]] bool is_encrypted() const noexcept { return encrypted_; }
+    [[nodiscard]] bool is_ready() const noexcept { return ready_; }
+    /// When something came over it last; before all times where nothing did.
+    [[nodiscard]] base::Instant received() const noexcept { return received_; }
     void ask(iterate::Token token, std::vector<std::uint8_t> message);
     /// Nobody waits for that answer any more.
     void forget(iterate::Token token) noexcept;
@@ -62,7 +68,11 @@ private:
         bool on_used = false; ///< the connection had answered others before
     };
 
-    void session_ready() noexcept override { ready_ = true; }
+    void session_ready() noexcept override
+    {
+        ready_ = true;
+        user_.stream_ready(*this);
+    }
     void answered(const net::client::Answer& answer) noexcept override;
     void unanswered(std::uint16_t tag, unsigned http_status, std::string_view reason) noexcept override;
 
@@ -78,6 +88,7 @@ private:
     net::Worker& worker_;
     const RecurseLimits& limits_;
     base::Endpoint server_;
+    bool encrypted_;
     std::unique_ptr<net::client::Connection> connection_;
     net::Watch watch_{net::Watch::of<&RecurseStream::readable>(*this)}; // goes before the connection does
     net::Timer timer_{net::Timer::of<&RecurseStream::timer_expired>(*this)};

@@ -1,5 +1,6 @@
 #include "resolver/recursion.hpp"
 
+#include "dnssec/anchors.hpp"
 #include "resolver/recurse.hpp"
 
 #include <algorithm>
@@ -13,6 +14,7 @@ using wire::Rcode;
 using namespace std::chrono_literals;
 
 constexpr std::string_view kUpstream = "recursion";
+constexpr std::string_view kUpstreams = "upstreams, validated";
 
 base::MutableBytes writing_room()
 {
@@ -23,7 +25,16 @@ base::MutableBytes writing_room()
 iterate::Question question_of(const FlightKey& key)
 {
     const Inquiry& asked = key.inquiry;
-    return {asked.qname, asked.qtype, asked.qclass, asked.checking_disabled};
+    return {asked.qname, asked.qtype, asked.qclass, asked.checking_disabled, asked.subnet};
+}
+
+/// Whether a reason is that of data which must not be believed, not of servers that can not be reached (RFC 8914 §4).
+bool says_bogus(std::optional<wire::ExtendedError> ede) noexcept
+{
+    if (!ede) return false;
+    const auto code = static_cast<std::uint16_t>(*ede);
+    return code >= static_cast<std::uint16_t>(wire::ExtendedError::dnssec_bogus) &&
+           code <= static_cast<std::uint16_t>(wire::ExtendedError::nsec_missing);
 }
 
 bool is_negative(const iterate::Answer& answer, wire::RrType qtype)
@@ -55,10 +66,13 @@ void write_result(const iterate::Answer& answer, const FlightKey& key, base::Ins
 FlightResult result_of(const iterate::Answer& answer, const FlightKey& key, base::Instant now)
 {
     FlightResult result;
-    result.validation = answer.state;
+    // The engine calls every failure bogus; others are told which of them are.
+    const bool failed = answer.rcode == Rcode::SERVFAIL && !says_bogus(answer.ede);
+    result.validation = failed ? wire::ValidationState::indeterminate : answer.state;
     result.ede = answer.ede;
     result.ede_text = answer.ede_text;
     result.upstream = kUpstream;
+    result.subnet_scope = answer.subnet_scope;
     if (answer.rcode != Rcode::SERVFAIL) write_result(answer, key, now, result);
     return result;
 }
@@ -95,6 +109,18 @@ bool is_same(const RecurseOptions& before, const RecurseOptions& now) noexcept
     return !now.fingerprint.empty() && before.fingerprint == now.fingerprint && before.store == now.store;
 }
 
+void explain_anchor(const dnssec::TrustAnchors& anchors, const wire::Name& qname, const base::Clock& clock,
+                    const Tell& tell)
+{
+    const auto date = std::chrono::duration_cast<std::chrono::seconds>(clock.wall().time_since_epoch()).count();
+    const auto trust = anchors.find(qname, date);
+    if (trust.negative != nullptr) tell("validation", "none: a negative trust anchor at " + trust.negative->to_text());
+    if (trust.anchor == nullptr) return;
+    std::string tags;
+    for (const std::uint16_t tag : trust.anchor->key_tags()) tags += ' ' + std::to_string(tag);
+    tell("trust anchor", "of " + trust.anchor->zone.to_text() + ", keys" + tags);
+}
+
 /// Of the store that all workers share: told by one of them.
 void tell_store(const cache::RrsetCounts& counts, const auto& visit)
 {
@@ -118,15 +144,18 @@ void tell_store(const cache::RrsetCounts& counts, const auto& visit)
 
 /// One engine, and the options it was made by.
 struct Recursion::Running {
-    Running(net::Worker& worker, std::shared_ptr<const Options> given, RecurseStats& stats)
-        : options(std::move(given)), recursor(worker, options->recurse, stats)
+    Running(net::Worker& worker, std::shared_ptr<const Options> given, RecurseStats& stats, GroupAsker* groups)
+        : options(std::move(given)), recursor(worker, options->recurse, stats, groups)
     {
     }
     std::shared_ptr<const Options> options;
     Recursor recursor;
 };
 
-Recursion::Recursion(net::Worker& worker) : worker_(worker) { add(gone_, iterate::Stats{}); }
+Recursion::Recursion(net::Worker& worker, GroupAsker* groups) : worker_(worker), groups_(groups)
+{
+    add(gone_, iterate::Stats{});
+}
 
 Recursion::~Recursion() { stop(); }
 
@@ -151,10 +180,40 @@ void Recursion::bury()
 
 void Recursion::reconfigure(const std::shared_ptr<const Options>& options)
 {
-    const bool wanted = options->mode == Mode::recurse && options->recurse.store != nullptr;
-    if (wanted && current_ && is_same(current_->options->recurse, options->recurse)) return;
-    auto made = wanted ? std::make_unique<Running>(worker_, options, stats_) : nullptr;
-    replace(std::move(made));
+    const bool wanted = needs_engine(*options) && options->recurse.store != nullptr;
+    if (wanted && current_ && is_same(current_->options->recurse, options->recurse)) {
+        current_->options = options;
+        current_->recursor.set_root_copy(options->recurse.local_root);
+        return;
+    }
+    anchors_.reset();
+    replace(wanted ? make(options) : nullptr);
+}
+
+std::unique_ptr<Recursion::Running> Recursion::make(const std::shared_ptr<const Options>& options)
+{
+    auto made = std::make_unique<Running>(worker_, options, stats_, groups_);
+    if (anchors_) made->recursor.set_anchors(anchors_);
+    return made;
+}
+
+void Recursion::set_anchors(std::shared_ptr<const dnssec::TrustAnchors> anchors)
+{
+    anchors_ = std::move(anchors);
+    // Those that leave still put what they judge where the others find it.
+    for (const auto& one : leaving_) one->recursor.set_anchors(anchors_);
+    if (current_) current_->recursor.set_anchors(anchors_);
+}
+
+void Recursion::ask_anew(const wire::Name& qname, wire::RrType qtype, std::function<void(cache::RrsetPtr set)> done)
+{
+    if (!current_) return done(nullptr);
+    current_->recursor.resolve_anew(
+        {qname, qtype, wire::RrClass::IN, true}, [qtype, told = std::move(done)](const iterate::Answer& answer) {
+            const auto found = std::find_if(answer.answers.begin(), answer.answers.end(),
+                                            [qtype](const cache::RrsetPtr& set) { return set->type == qtype; });
+            told(found == answer.answers.end() ? nullptr : *found);
+        });
 }
 
 void Recursion::replace(std::unique_ptr<Running> with)
@@ -173,10 +232,12 @@ void Recursion::forget(const wire::Name& apex, bool subtree)
         store.clear();
     else
         forget_sets(store, apex, subtree, worker_.clock().now());
-    replace(std::make_unique<Running>(worker_, current_->options, stats_));
+    replace(make(current_->options));
 }
 
-void Recursion::resolve(const FlightKey& key, Done done)
+const iterate::Engine* Recursion::engine() const noexcept { return current_ ? &current_->recursor.engine() : nullptr; }
+
+void Recursion::resolve(const FlightKey& key, Done done, iterate::Watcher watcher)
 {
     if (!leaving_.empty()) {
         const std::lock_guard lock{mutex_};
@@ -184,12 +245,15 @@ void Recursion::resolve(const FlightKey& key, Done done)
     }
     const Running* const by = current_.get();
     current_->recursor.resolve(
-        question_of(key), [this, key, by, told = std::move(done)](const iterate::Answer& answer) {
+        question_of(key),
+        [this, key, by, told = std::move(done)](const iterate::Answer& answer) {
             FlightResult result = result_of(answer, key, worker_.clock().now()); // by which its lifetimes were set
+            if (by->options->mode == Mode::forward && result.has_answer) result.upstream = kUpstreams;
             // Told to those who asked then; not kept for those who ask now, by other rules or after all was forgotten.
             if (current_.get() != by) result.answer.lifetime = base::Duration{};
             told(std::move(result));
-        });
+        },
+        std::move(watcher));
 }
 
 std::chrono::milliseconds Recursion::patience() const noexcept
@@ -202,7 +266,11 @@ void Recursion::explain(const Question& question, const Tell& tell) const
     const iterate::Engine& engine = current_->recursor.engine();
     tell("recursion", "name servers are asked from the root down");
     tell("nearest known zone cut", engine.known_cut(question.qname).to_text());
-    if (!engine.options().anchors) tell("validation", "no trust anchor is set");
+    const auto& anchors = anchors_ ? anchors_ : engine.options().anchors;
+    if (!anchors || anchors->empty())
+        tell("validation", "no trust anchor is set");
+    else
+        explain_anchor(*anchors, question.qname, worker_.clock(), tell);
 }
 
 void Recursion::stop() noexcept

@@ -105,7 +105,7 @@ int Resolution::next_place() noexcept
 {
     for (unsigned i = 0; i < order_.count; ++i) {
         const unsigned place = (started_ + i) % order_.count;
-        if (said_no_[order_.index[place]]) continue;
+        if (said_no_[order_.index[place]] || (avoided_ == order_.index[place] && order_.count > 1)) continue;
         // Somebody has spoken: the others are asked once, and the dead not at all.
         if (refusals_ > 0 && (place >= order_.usable || started_ + i >= order_.count)) continue;
         started_ += i;
@@ -210,6 +210,12 @@ void Resolution::try_failed(Try& finished, Trouble trouble, base::Instant now) n
 {
     note_trouble(trouble);
     drop(finished);
+    // Its place is taken: to try once more would push out the next one.
+    if (trouble == Trouble::gave_way) {
+        const bool waiting = std::any_of(tries_.begin(), tries_.end(), [](const auto& one) { return !one->given_up; });
+        if (!over_ && !waiting) finish_empty(now);
+        return;
+    }
     advance(now);
 }
 
@@ -251,8 +257,15 @@ bool Resolution::prepare(const wire::MessageView& response, const Upstream& upst
     key.dnssec_ok = key_.inquiry.dnssec_ok;
     key.checking_disabled = key_.inquiry.checking_disabled;
     key.partition = key_.partition;
-    const base::MutableBytes room = preparing_room();
     const auto plain = with_plain_letters(response);
+    if (raw_) {
+        if (!plain || plain->header().question_count != 1) return false;
+        result_.message.assign(plain->bytes().begin(), plain->bytes().end());
+        result_.has_answer = true;
+        result_.upstream = upstream.options().name;
+        return true;
+    }
+    const base::MutableBytes room = preparing_room();
     const auto prepared = plain ? cache::prepare(*plain, key, cache_options_, room) : std::nullopt;
     if (!prepared) return false;
     result_.message.assign(prepared->message.begin(), prepared->message.end());
@@ -312,6 +325,7 @@ void Resolution::finish_empty(base::Instant now)
                            : worst_ == Trouble::closed      ? "upstreams close the connection"
                            : worst_ == Trouble::insecure    ? "no secure connection to an upstream"
                            : worst_ == Trouble::broken      ? "upstreams send no valid answer"
+                           : worst_ == Trouble::gave_way    ? "no answer yet, and too many questions wait"
                            : worst_ == Trouble::busy        ? "connections to upstreams are full"
                                                             : "no connection can be made";
     }

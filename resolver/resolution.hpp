@@ -46,6 +46,10 @@ public:
                const Limits& limits, const cache::Options& cache_options);
     ~Resolution();
 
+    /// Before `start`. The answer is handed over as it came, for somebody who reads it himself.
+    void keep_raw() noexcept { raw_ = true; }
+    /// Before `start`. One of the group's upstreams is asked only where it is the only one.
+    void avoid(std::uint8_t upstream) noexcept { avoided_ = upstream; }
     void start(base::Instant now);
     [[nodiscard]] bool is_over() const noexcept { return over_; }
     /// What came of it, once it is over.
@@ -90,6 +94,8 @@ private:
     Trouble worst_ = Trouble::none;
     bool servfail_ = false;
     bool useful_ = false;
+    bool raw_ = false;
+    std::optional<std::uint8_t> avoided_;
     bool over_ = false;
     FlightResult result_;
     net::Timer timer_{net::Timer::of<&Resolution::expired>(*this)};

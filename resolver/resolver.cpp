@@ -3,6 +3,7 @@
 #include "base/log.hpp"
 #include "resolver/resolver_parts.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace sallyport::resolver {
@@ -32,6 +33,13 @@ std::string_view scheme_of(base::Transport transport) noexcept
     case base::Transport::doq: return "quic";
     }
     return "udp";
+}
+
+bool is_validated(const std::vector<RouteOptions>& routes, std::string_view zone)
+{
+    return std::none_of(routes.begin(), routes.end(), [zone](const RouteOptions& route) {
+        return !route.validate && std::find(route.zones.begin(), route.zones.end(), zone) != route.zones.end();
+    });
 }
 
 std::string_view to_string(Strategy strategy) noexcept
@@ -95,7 +103,17 @@ void Resolver::Parts::explain(const Question& question, const Tell& told) const
 {
     const auto group = group_for(question);
     if (!group && recurses(question)) {
-        recursion.explain(question, told);
+        const auto match = table->routes.find(question.qname, question.qtype);
+        const bool by_group = match && (!match->zone.empty() || around.options->mode == Mode::forward);
+        if (by_group) {
+            explain_group(*table->groups[match->group],
+                          match->zone.empty() ? "the default group" : "route " + std::string{match->zone}, told);
+            told("validation", is_validated(around.options->routes, match->zone)
+                                   ? "what upstreams say is validated here"
+                                   : "none: the route says that its names are insecure");
+        } else {
+            recursion.explain(question, told);
+        }
         if (pending_.contains(flight_key(question))) told("joins", "the same question is in flight");
         return;
     }
@@ -108,19 +126,24 @@ void Resolver::Parts::explain(const Question& question, const Tell& told) const
         const auto match = table->routes.find(question.qname, question.qtype);
         why = match && !match->zone.empty() ? "route " + std::string{match->zone} : "the default group";
     }
-    told("group " + group->options.name, why);
-    const auto candidates = group->candidates();
-    const Order order = choose(group->options, candidates, group->turn);
+    explain_group(*group, why, told);
+    if (pending_.contains(flight_key(question))) told("joins", "the same question is in flight");
+}
+
+void Resolver::Parts::explain_group(const Group& group, const std::string& why, const Tell& told)
+{
+    told("group " + group.options.name, why);
+    const auto candidates = group.candidates();
+    const Order order = choose(group.options, candidates, group.turn);
     for (unsigned i = 0; i < order.count; ++i) {
-        const Upstream& upstream = *group->upstreams[order.index[i]];
+        const Upstream& upstream = *group.upstreams[order.index[i]];
         const Candidate& known = candidates[order.index[i]];
         const auto rtt = std::chrono::duration_cast<std::chrono::microseconds>(known.smoothed_rtt).count();
         std::string state = known.open ? "breaker open, the last resort"
                                        : (i < order.at_once ? "asked at once" : "asked if those before do not answer");
         if (known.measured) state += ", answers in " + std::to_string(rtt) + " us";
-        told("upstream " + upstream.options().name, std::string{to_string(group->options.strategy)} + ": " + state);
+        told("upstream " + upstream.options().name, std::string{to_string(group.options.strategy)} + ": " + state);
     }
-    if (pending_.contains(flight_key(question))) told("joins", "the same question is in flight");
 }
 
 void Resolver::Parts::stop() noexcept
@@ -142,8 +165,10 @@ void Resolver::Parts::stop() noexcept
     for (auto& gone : leaving) abandon(*gone);
     leaving.clear();
     for (auto& [key, pending] : pending_) abandon(*pending);
+    crowds.clear();
     pending_.clear();
     recursion.stop();
+    errands.stop();
     stats.in_flight.set(0);
     stats.in_flight_octets.set(0);
     if (!table) return;
@@ -174,6 +199,16 @@ void Resolver::fetch(const Question& question, base::Instant now) noexcept
 void Resolver::explain(const Question& question, const Tell& tell) const { parts_->explain(question, tell); }
 
 void Resolver::forget(const wire::Name& apex, bool subtree) { parts_->recursion.forget(apex, subtree); }
+
+void Resolver::set_anchors(std::shared_ptr<const dnssec::TrustAnchors> anchors)
+{
+    parts_->recursion.set_anchors(std::move(anchors));
+}
+
+void Resolver::ask_anew(const wire::Name& qname, wire::RrType qtype, std::function<void(cache::RrsetPtr set)> done)
+{
+    parts_->recursion.ask_anew(qname, qtype, std::move(done));
+}
 
 void Resolver::stop() noexcept { parts_->stop(); }
 

@@ -10,6 +10,7 @@
 #include "base/counter.hpp"
 #include "base/histogram.hpp"
 #include "cache/cache.hpp"
+#include "cache/rrset_store.hpp"
 #include "resolver/options.hpp"
 #include "resolver/waiter.hpp"
 #include "wire/name.hpp"
@@ -23,6 +24,9 @@
 #include <optional>
 #include <string_view>
 
+namespace sallyport::dnssec {
+class TrustAnchors;
+}
 namespace sallyport::net {
 class Worker;
 }
@@ -56,8 +60,23 @@ public:
     void fetch(const Question& question, base::Instant now) noexcept override;
     void explain(const Question& question, const Tell& tell) const override;
 
+    /// Tells of the next look-up for this name and type that begins here, step by step: which servers are asked, what
+    /// they say, what of it is believed. Null: of none any more.
+    void watch(const wire::Name& qname, wire::RrType qtype, Tell tell);
+    /// The chain of trust to a name as far as it is known here: of each zone its state, and by what or why. Tells
+    /// nothing where nothing is validated.
+    void explain_trust(const wire::Name& name,
+                       const std::function<void(const wire::Name& zone, wire::ValidationState state,
+                                                const std::string& why)>& tell) const;
+
     /// Forgets what recursion has learned of a name, and of those below it; and all delegations.
     void forget(const wire::Name& apex, bool subtree);
+
+    /// See `Recursion`: what is trusted from now on, until `reconfigure` brings other options of recursion.
+    void set_anchors(std::shared_ptr<const dnssec::TrustAnchors> anchors);
+    /// Asks servers by recursion, whatever is known, and does not validate; null where there is no such set. `done` is
+    /// not called where this stops before.
+    void ask_anew(const wire::Name& qname, wire::RrType qtype, std::function<void(cache::RrsetPtr set)> done);
 
     /// Ends connections cleanly and lets waiters go, unheard.
     void stop() noexcept;

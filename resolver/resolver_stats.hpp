@@ -8,7 +8,7 @@ namespace sallyport::resolver {
 struct ResolverStats {
     base::Counter questions, joined, joined_elsewhere, asked, answered, failed, servfail, fetches, expired, taken_over;
     base::Counter no_route, in_flight_full, waiters_full, octets_full, in_flight, in_flight_octets;
-    base::Counter gave_way;
+    base::Counter gave_way, zone_gave_way, zone_full;
 
     template <class V>
     void each(V&& visit) const
@@ -27,6 +27,9 @@ struct ResolverStats {
         visit("resolver_no_route_total", "Questions for which no upstream is configured", no_route);
         visit("resolver_in_flight_full_total", "Questions turned away: too many in flight", in_flight_full);
         visit("resolver_gave_way_total", "Questions given up after 200 ms, because too many were in flight", gave_way);
+        visit("resolver_zone_gave_way_total",
+              "Questions given up after 200 ms, because too many of their zone were in flight", zone_gave_way);
+        visit("resolver_zone_full_total", "Questions turned away: too many of their zone in flight", zone_full);
         visit("resolver_waiters_full_total", "Questions turned away: too many wait for the same", waiters_full);
         visit("resolver_octets_full_total", "Questions turned away: no memory left for them", octets_full);
         visit("resolver_in_flight", "Questions in flight", in_flight);

@@ -1,5 +1,6 @@
 #include "resolver/shared.hpp"
 
+#include "base/hash.hpp"
 #include "net/worker.hpp"
 
 #include <algorithm>
@@ -14,7 +15,8 @@ std::size_t hash_of(const FlightKey& key) noexcept
                                (static_cast<std::uint64_t>(asked.qtype) << 16U) |
                                (static_cast<std::uint64_t>(asked.qclass) << 2U) | (asked.dnssec_ok ? 2U : 0U) |
                                (asked.checking_disabled ? 1U : 0U);
-    return wire::hash_lower(asked.qname.wire()) ^ (rest * 0x9E37'79B9'7F4A'7C15U);
+    const std::uint64_t hash = wire::hash_lower(asked.qname.wire()) ^ (rest * 0x9E37'79B9'7F4A'7C15U);
+    return asked.subnet ? hash + base::keyed_hash(asked.subnet->address().octets()) + asked.subnet->length() : hash;
 }
 
 } // namespace
@@ -24,7 +26,8 @@ bool operator==(const FlightKey& left, const FlightKey& right) noexcept
     const Inquiry& a = left.inquiry;
     const Inquiry& b = right.inquiry;
     return a.qtype == b.qtype && a.qclass == b.qclass && a.dnssec_ok == b.dnssec_ok &&
-           a.checking_disabled == b.checking_disabled && left.partition == right.partition && a.qname == b.qname;
+           a.checking_disabled == b.checking_disabled && a.subnet == b.subnet && left.partition == right.partition &&
+           a.qname == b.qname;
 }
 
 std::size_t FlightKeyHash::operator()(const FlightKey& key) const noexcept { return hash_of(key); }

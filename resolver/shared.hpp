@@ -43,6 +43,7 @@ struct FlightResult {
     wire::ValidationState validation = wire::ValidationState::unchecked;
     std::optional<wire::ExtendedError> ede;
     std::string ede_text;
+    std::optional<std::uint8_t> subnet_scope; ///< see `Outcome`
     std::string upstream;
 };
 

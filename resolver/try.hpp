@@ -25,6 +25,7 @@ enum class Trouble : std::uint8_t {
     closed,      ///< the connection ended without the answer
     insecure,    ///< TLS failed: certificate, name, pin, version
     broken,      ///< what came is no answer to the question
+    gave_way,    ///< too many others were in flight, and this one had its chance
     busy,        ///< every connection has as much in flight as it may
     system,      ///< our own side: no descriptor, no memory, no QUIC in this build
 };
@@ -55,6 +56,9 @@ public:
 
     /// Datagrams came that almost fitted: somebody may be guessing.
     [[nodiscard]] bool met_near_miss() const noexcept { return near_misses_ > 0; }
+
+    /// The upstream's: of all its tries, by age.
+    boost::intrusive::list_member_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> in_flight;
 
     bool over_stream = false; ///< not over UDP, before `begin`
     base::Instant until{};    ///< its user's: when to begin another try

@@ -16,6 +16,8 @@ using base::Transport;
 constexpr unsigned kMaxNearMisses = 2;
 // How long a server that wants no EDNS is spared it.
 constexpr base::Duration kWithoutEdns = std::chrono::minutes{10};
+// So long a query stays, however many others want its place.
+constexpr base::Duration kHadItsChance = std::chrono::milliseconds{200};
 // A second connection is opened when the first has so much in flight: some servers answer one query after the other.
 constexpr std::size_t kCrowded = 24;
 
@@ -145,16 +147,32 @@ void Upstream::next_address() noexcept
 Trouble Upstream::begin(Try& query, base::Instant now)
 {
     query.began_ = query.sent_at_ = now;
+    if (stats_->in_flight.get() >= limits().per_upstream) oldest_gives_way(query, now);
     stats_->queries.add();
     const bool over_udp = options_.transport == Transport::udp && !query.over_stream;
     const Trouble trouble = over_udp ? begin_udp(query, now) : begin_stream(query, now);
     if (trouble == Trouble::none) {
         stats_->in_flight.add();
         query.counted_ = true;
+        tries_.push_back(query);
     } else {
         stats_->failures.add();
     }
     return trouble;
+}
+
+/// Names that nobody answers must not take all there is of an upstream: the oldest goes once it has waited longer than
+/// its answers usually take. Where all are young the newcomer is sent all the same: there are as many as may be in
+/// flight at most.
+void Upstream::oldest_gives_way(const Try& newcomer, base::Instant now)
+{
+    if (tries_.empty()) return;
+    Try& oldest = tries_.front();
+    const base::Duration chance = std::max<base::Duration>(kHadItsChance, health_.timeout(limits()));
+    // Whoever begins another try for the same question is not to lose it meanwhile.
+    if (now - oldest.began_ < chance || &oldest.user_ == &newcomer.user_) return;
+    stats_->gave_way.add();
+    fail(oldest, Trouble::gave_way, now);
 }
 
 void Upstream::prepare_form(Try& query, bool over_udp)
@@ -397,6 +415,7 @@ void Upstream::accept(Try& query, const wire::MessageView& response, base::Insta
     query.udp_.reset();
     if (query.counted_) stats_->in_flight.sub();
     query.counted_ = false;
+    query.in_flight.unlink();
     const wire::Rcode rcode = response.rcode();
     const base::Duration rtt = now - query.sent_at_;
     stats_->latency.record(rtt);
@@ -420,6 +439,7 @@ void Upstream::fail(Try& query, Trouble trouble, base::Instant now)
     query.udp_.reset();
     if (query.counted_) stats_->in_flight.sub();
     query.counted_ = false;
+    query.in_flight.unlink();
     query.user_.try_failed(query, trouble, now);
 }
 
@@ -429,6 +449,7 @@ void Upstream::forget(Try& query) noexcept
     query.udp_.reset();
     if (query.counted_) stats_->in_flight.sub();
     query.counted_ = false;
+    query.in_flight.unlink();
 }
 
 void Upstream::connection_ready(bool resumed) noexcept

@@ -20,6 +20,7 @@ class UpstreamConnection;
 struct UpstreamStats {
     base::Counter queries, answers, timeouts, failures, retries, connections, resumed, in_flight;
     base::Counter tcp_fallbacks, near_misses, case_fallbacks, bad_cookies, unhelpful, probes, opened, busy, unexpected;
+    base::Counter gave_way;
     base::Counter breaker_open; ///< 1 while it is
     base::Histogram latency;    ///< from a query to its answer
 
@@ -46,6 +47,7 @@ struct UpstreamStats {
         visit("upstream_breaker_opened_total", "Times the circuit breaker opened", opened);
         visit("upstream_breaker_open", "Workers whose circuit breaker keeps it out", breaker_open);
         visit("upstream_busy_total", "Queries not sent because every connection was full", busy);
+        visit("upstream_gave_way_total", "Queries given up because too many others were in flight", gave_way);
         visit("upstream_unexpected_total", "Messages on connections that nobody asked for", unexpected);
     }
 };
@@ -132,6 +134,7 @@ private:
     [[nodiscard]] bool retried(Try& query, const wire::MessageView& response, bool over_udp, base::Instant now);
     void accept(Try& query, const wire::MessageView& response, base::Instant now);
     void fail(Try& query, Trouble trouble, base::Instant now);
+    void oldest_gives_way(const Try& newcomer, base::Instant now);
     void note_failure(base::Instant now);
     void note_answer(base::Duration took, base::Instant now);
     void breaker_opened(base::Instant now);
@@ -143,6 +146,13 @@ private:
     [[nodiscard]] UpstreamConnection* open_connection(base::Instant now);
     [[nodiscard]] base::Endpoint endpoint() const noexcept;
     void next_address() noexcept;
+
+    using Tries = boost::intrusive::list<
+        Try,
+        boost::intrusive::member_hook<
+            Try, boost::intrusive::list_member_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>,
+            &Try::in_flight>,
+        boost::intrusive::constant_time_size<false>>;
 
     Surroundings& around_;
     std::string group_;
@@ -160,6 +170,7 @@ private:
     std::size_t address_ = 0;
     std::vector<std::unique_ptr<UpstreamConnection>> connections_;
     std::vector<std::unique_ptr<UpstreamConnection>> buried_;
+    Tries tries_; ///< in flight, the oldest first
     std::unique_ptr<Probe> probe_;
     net::Timer probe_timer_{net::Timer::of<&Upstream::probe_due>(*this)};
     net::Flush bury_flush_{net::Flush::of<&Upstream::bury_now>(*this)};

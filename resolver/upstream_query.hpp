@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/bytes.hpp"
+#include "base/ip_address.hpp"
 #include "base/random.hpp"
 #include "wire/message_view.hpp"
 #include "wire/name.hpp"
@@ -8,6 +9,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 
 /// What goes to an upstream, and whether what comes back is the answer to it.
 ///
@@ -22,6 +24,8 @@ struct Inquiry {
     wire::RrClass qclass = wire::RrClass::IN;
     bool dnssec_ok = false;
     bool checking_disabled = false;
+    /// Of the client, where it makes a difference to the recursion. Upstreams are told nothing of it.
+    std::optional<base::Prefix> subnet{};
 };
 
 /// How it is asked.

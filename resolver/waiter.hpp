@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/clock.hpp"
+#include "base/ip_address.hpp"
 #include "cache/cache.hpp"
 #include "wire/name.hpp"
 #include "wire/types.hpp"
@@ -23,6 +24,9 @@ struct Question {
     bool dnssec_ok = false;
     bool checking_disabled = false;
     std::string_view group{}; ///< of upstreams, where policy chose one; empty: as the routes say
+    /// Of the client, where servers may be told of it (RFC 7871); of length 0: they may, and this client is not told
+    /// of.
+    std::optional<base::Prefix> subnet{};
 };
 
 /// What came of it; borrowed for the call.
@@ -31,8 +35,9 @@ struct Outcome {
     wire::ValidationState validation = wire::ValidationState::unchecked;
     std::optional<wire::ExtendedError> ede{};
     std::string_view ede_text{};
-    std::string_view upstream{}; ///< who answered: the upstream's name, or an address
-    bool from_cache = false;     ///< a stale answer, or one that arrived meanwhile
+    std::string_view upstream{};                ///< who answered: the upstream's name, or an address
+    std::optional<std::uint8_t> subnet_scope{}; ///< the answer counts within so many bits of the question's subnet
+    bool from_cache = false;                    ///< a stale answer, or one that arrived meanwhile
 };
 
 /// Someone who waits for an outcome. Unlinks itself when it goes: nobody is told then.

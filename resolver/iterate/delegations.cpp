@@ -13,6 +13,7 @@ DelegationPtr from_options(const FixedZone& zone)
     made->forward = zone.forward;
     made->first = zone.first;
     made->tcp = zone.tcp;
+    made->group = zone.forward ? zone.group : std::string{};
     made->hints = zone.zone.is_root() && !zone.forward;
     if (!zone.servers.empty()) made->servers.push_back({zone.zone, zone.servers});
     for (const wire::Name& name : zone.names) made->servers.push_back({name, {}});

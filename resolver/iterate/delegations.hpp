@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <list>
 #include <memory>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -31,6 +32,7 @@ struct Delegation {
     bool first = false;                ///< where they fail, go on without them
     bool tcp = false;
     bool hints = false; ///< the root before priming
+    std::string group;  ///< of upstreams, in the place of servers
 };
 using DelegationPtr = std::shared_ptr<const Delegation>;
 

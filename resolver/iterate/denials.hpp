@@ -19,9 +19,11 @@ public:
     static constexpr std::size_t kMaxOctets = 4096; ///< of one set; larger ones are not kept
     static constexpr unsigned kMaxHashes = 32;      ///< for one question: it is meant to be quicker than asking
 
-    void add(const cache::RrsetPtr& set, const wire::Name& zone);
-    /// Proof that the name or type is not there, made of sets that are fresh and the zone's SOA; null without one.
-    /// The proof is secure; a negative answer made of an opt-out span is not made (RFC 8198 §5.4).
+    /// `until`: the end of the SOA that came beside it, beyond which it says nothing of other names (RFC 9077 §3.4).
+    void add(const cache::RrsetPtr& set, const wire::Name& zone, base::Instant until = base::Instant::max());
+    /// An answer that needs no asking, secure; null without one. Negative (RFC 8198 §5.1, §5.2): made of proofs that
+    /// are fresh and the zone's SOA. Positive (§5.3): made of a proven wildcard and the proof that nothing closer to
+    /// the name is there. Nothing is made of an opt-out span (§5.4).
     [[nodiscard]] cache::RrsetPtr prove(const wire::Name& qname, wire::RrType qtype, const cache::RrsetStore& store,
                                         base::Instant now) const;
     [[nodiscard]] std::size_t size() const noexcept { return size_; }
@@ -30,15 +32,19 @@ private:
     struct NameHash {
         std::size_t operator()(const wire::Name& name) const noexcept { return name.hash(); }
     };
-    struct Zone {
-        std::map<wire::Name, cache::RrsetPtr> nsec;
-        std::map<wire::Name, cache::RrsetPtr> nsec3; ///< one set of parameters: the newest
+    struct Kept {
+        cache::RrsetPtr set;
+        base::Instant until{};
+        [[nodiscard]] bool is_fresh(base::Instant now) const noexcept { return now < until && set->is_fresh(now); }
     };
+    struct Zone {
+        std::map<wire::Name, Kept> nsec;
+        std::map<dnssec::Nsec3Hash, Kept> nsec3; ///< one set of parameters: the newest
+        [[nodiscard]] std::size_t size() const noexcept { return nsec.size() + nsec3.size(); }
+    };
+    class Search;
     std::unordered_map<wire::Name, Zone, NameHash> zones_;
     std::size_t size_ = 0;
-
-    [[nodiscard]] std::vector<cache::RrsetPtr> gather(const Zone& zone, const wire::Name& apex, const wire::Name& qname,
-                                                      base::Instant now) const;
 };
 
 } // namespace sallyport::resolver::iterate

@@ -1,4 +1,7 @@
+#include "resolver/iterate/dns64_question.hpp"
+#include "resolver/iterate/make_place.hpp"
 #include "resolver/iterate/resolution.hpp"
+#include "resolver/iterate/subnet.hpp"
 #include "resolver/iterate/trust.hpp"
 
 #include <algorithm>
@@ -8,6 +11,9 @@ namespace sallyport::resolver::iterate {
 using cache::Rrset;
 using wire::Name;
 using wire::RrType;
+
+// In one turn; then whoever waits for an answer that is known gets his. Zones that serve each other are hundreds.
+constexpr unsigned kJobsPerTurn = 32;
 
 void Job::finish()
 {
@@ -26,8 +32,12 @@ Engine::Parts::Parts(const base::Clock& clock_, base::RandomSource& random_, Ups
       upstream(upstream_),
       store(store_),
       options(std::move(options_)),
+      anchors(options.anchors),
+      known_signatures(random),
       servers(options),
-      delegations(options)
+      delegations(options),
+      no_cuts(options),
+      subnets(options.subnet, store.options(), stats)
 {
     random.fill(cookie_secret);
 }
@@ -51,7 +61,7 @@ void Engine::Parts::drain() noexcept
 {
     if (running) return; // whoever drains sees what was added
     running = true;
-    while (!ready.empty()) {
+    for (unsigned jobs = 0; !ready.empty() && jobs < kJobsPerTurn; ++jobs) {
         const std::shared_ptr<Job> job = std::move(ready.front());
         ready.pop_front();
         job->queued = false;
@@ -70,12 +80,13 @@ std::shared_ptr<Fetch> Engine::Parts::fetch(const Question& question, const std:
         ++stats.budget_depth;
         return nullptr;
     }
-    const Key key{question.qname, question.qtype, question.qclass};
+    const Key key{question.qname, question.qtype, question.qclass, question.subnet};
     const bool shared = avoid.empty() && !whole_name;
     if (shared) {
         const auto it = fetches.find(key);
         if (it != fetches.end()) {
             if (auto known = it->second.lock(); known && !known->is_done()) {
+                ++search;
                 if (known == waiter || known->waits_for(*waiter, 2 * options.limits.depth)) {
                     ++stats.loops;
                     return nullptr;
@@ -86,16 +97,20 @@ std::shared_ptr<Fetch> Engine::Parts::fetch(const Question& question, const std:
             fetches.erase(it);
         }
     }
-    if (fetches_in_flight >= options.max_fetches) {
+    if (budget->lookups >= options.limits.lookups) {
+        if (!budget->spent) ++stats.budget_work;
+        budget->spent = true;
+        return nullptr;
+    }
+    if (!make_room(fetches_in_flight, options.max_fetches, waiter.get())) {
         ++stats.budget_fetches;
         return nullptr;
     }
+    ++budget->lookups;
     auto made = std::make_shared<Fetch>(*this, question, budget, depth, avoid, whole_name, renews);
     made->add_waiter(waiter);
     if (shared) {
-        if (fetches.size() > 2U * options.max_fetches) {
-            std::erase_if(fetches, [](const auto& entry) { return entry.second.expired(); });
-        }
+        made->set_shared();
         fetches.insert_or_assign(key, made);
     }
     wake(made);
@@ -121,7 +136,8 @@ std::shared_ptr<Trust> Engine::Parts::trust(const Name& name, const std::shared_
     if (trusts_in_work.size() > 2U * options.max_fetches) {
         std::erase_if(trusts_in_work, [](const auto& entry) { return entry.second.expired(); });
     }
-    auto made = std::make_shared<Trust>(*this, name, budget, depth);
+    // Apart from its counts: who keeps only those does not keep its memory.
+    auto made = std::shared_ptr<Trust>(new Trust(*this, name, budget, depth));
     made->add_waiter(waiter);
     trusts_in_work.insert_or_assign(name, made);
     wake(made);
@@ -130,20 +146,16 @@ std::shared_ptr<Trust> Engine::Parts::trust(const Name& name, const std::shared_
 
 void Engine::Parts::remember_trust(const ZoneTrustPtr& trust)
 {
-    if (trusts.size() >= options.max_delegations) {
-        std::erase_if(trusts, [this](const auto& entry) { return entry.second->expires <= now(); });
-        if (trusts.size() >= options.max_delegations) trusts.erase(trusts.begin());
-    }
+    make_place(trusts, options.max_delegations, trust->zone,
+               [at = now()](const auto& entry) { return entry.second->expires <= at; });
     trusts.insert_or_assign(trust->zone, trust);
 }
 
 void Engine::Parts::remember_failure(const Key& key, std::optional<wire::ExtendedError> ede, const std::string& text,
                                      std::chrono::seconds ttl)
 {
-    if (failures.size() >= options.max_failures_kept) {
-        std::erase_if(failures, [this](const auto& entry) { return entry.second.expires <= now(); });
-        if (failures.size() >= options.max_failures_kept) failures.erase(failures.begin());
-    }
+    make_place(failures, options.max_failures_kept, key,
+               [at = now()](const auto& entry) { return entry.second.expires <= at; });
     failures.insert_or_assign(key, Failure{now() + ttl, ede, text});
 }
 
@@ -153,72 +165,69 @@ const Failure* Engine::Parts::find_failure(const Key& key) const
     return it == failures.end() || it->second.expires <= now() ? nullptr : &it->second;
 }
 
-RrsetPtr Engine::Parts::find_known(const Question& question, cache::Rank least, bool stale)
-{
-    const base::Instant when = now();
-    const auto get = [&](const Name& name, RrType type) {
-        return stale ? store.find_stale(name, type, question.qclass, when)
-                     : store.find(name, type, question.qclass, when);
-    };
-    const auto get_nxdomain = [&](const Name& name) {
-        return stale ? store.find_stale_nxdomain(name, question.qclass, when)
-                     : store.find_nxdomain(name, question.qclass, when);
-    };
-    // A DS that is proven needs no rank: a referral is where it is told (RFC 4035 §3.1.4.1).
-    const auto good = [least](const RrsetPtr& set) {
-        const bool proven_ds =
-            set && set->type == RrType::DS && set->is_data() && set->state == wire::ValidationState::secure;
-        return set && (set->rank >= least || proven_ds);
-    };
-    if (RrsetPtr set = get(question.qname, question.qtype); good(set)) return set;
-    // DS is the parent's to tell, an alias the child's.
-    if (question.qtype != RrType::CNAME && question.qtype != RrType::DS) {
-        if (RrsetPtr set = get(question.qname, RrType::CNAME); good(set) && set->is_data()) return set;
-    }
-    if (RrsetPtr set = get_nxdomain(question.qname)) return set;
-    // What is configured stands whatever is proven of the names above it.
-    const DelegationPtr cut = delegations.closest(question.qname, when);
-    const Name floor = cut->fixed ? cut->zone : Name{};
-    for (Name above = question.qname; !above.is_root() && !(above == floor);) {
-        above = above.parent();
-        // Unsigned, one forged DNAME would lead a whole subtree astray: it counts for the name it came for alone.
-        if (RrsetPtr set = get(above, RrType::DNAME);
-            good(set) && set->is_data() && !above.is_root() && set->state == wire::ValidationState::secure) {
-            if (auto made = make_cname(set, question.qname)) return std::make_shared<const Rrset>(std::move(*made));
-        }
-        // RFC 8020: below a name that does not exist nothing does. Without proof many servers do not mean it so.
-        if (!options.nothing_below_nxdomain) continue;
-        RrsetPtr set = get_nxdomain(above);
-        if (set && (set->state == wire::ValidationState::secure || options.trust_unsigned_nxdomain)) return set;
-    }
-    if (options.aggressive_denial && is_anchored(question.qname) && !stale && question.qtype != RrType::ANY) {
-        RrsetPtr set = denials.prove(question.qname, question.qtype, store, when);
-        if (set && set->zone.is_under(floor)) {
-            ++stats.denials_synthesised;
-            return set;
-        }
-    }
-    return nullptr;
-}
-
 bool Engine::Parts::is_anchored(const Name& name) const
 {
     if (!validates()) return false;
     const auto date = std::chrono::duration_cast<std::chrono::seconds>(clock.wall().time_since_epoch()).count();
-    return options.anchors->find(name, date).status == dnssec::TrustAnchors::Status::anchored;
+    return anchors->find(name, date).status == dnssec::TrustAnchors::Status::anchored;
+}
+
+void Engine::Parts::set_anchors(std::shared_ptr<const dnssec::TrustAnchors> others)
+{
+    anchors = others ? std::move(others) : std::make_shared<const dnssec::TrustAnchors>();
+    ++anchors_set;
+    trusts.clear();
+    trusts_in_work.clear();
+    denials = Denials{};
+    failures.clear();
+    subnets.clear();
+    store.forget_states();
+}
+
+RrsetPtr Engine::Parts::keep_judged(const RrsetPtr& before, Rrset judged, std::uint32_t begun)
+{
+    if (begun != anchors_set) return std::make_shared<const Rrset>(std::move(judged));
+    if (judged.network) return subnets.replace(before, std::make_shared<const Rrset>(std::move(judged)), now());
+    return store.replace(before, std::move(judged), now());
+}
+
+RrsetPtr Engine::Parts::keep(Rrset set)
+{
+    const bool for_everybody = !set.network;
+    RrsetPtr kept = store.put(std::move(set), now()); // cuts TTLs; keeps what is for everybody
+    return for_everybody ? kept : subnets.put(std::move(kept), now());
+}
+
+std::optional<base::Prefix> Engine::Parts::subnet_for(const Name& name, RrType type,
+                                                      const std::optional<base::Prefix>& client) const noexcept
+{
+    const SubnetOptions& rules = options.subnet;
+    if (!tells_anybody(rules) || !is_tailored(type) || !may_be_told_of(rules, name)) return std::nullopt;
+    return client ? cut_subnet(rules, *client) : base::Prefix{};
 }
 
 void Engine::Parts::refresh(const Question& question) { begin(question, nullptr, true); }
 
-void Engine::Parts::begin(const Question& question, Done done, bool again)
+void Engine::Parts::begin(const Question& question, Done done, bool again, Watcher watcher)
 {
-    auto budget = std::make_shared<Budget>(options, now(), options.policy.limits, &clock, &validation_stats);
+    auto budget =
+        std::make_shared<Budget>(options, now(), options.policy.limits, &clock, &validation_stats, &known_signatures);
+    budget->watcher = std::move(watcher);
+    if (done && Dns64{options.dns64}.concerns(question)) {
+        std::make_shared<Dns64Question>(*this, question, std::move(done), std::move(budget))->begin();
+    } else {
+        start(question, std::move(done), again, budget);
+    }
+}
+
+void Engine::Parts::start(const Question& question, Done done, bool again, const BudgetPtr& budget)
+{
     const std::uint64_t number = ++next_resolution;
     auto resolution = std::make_shared<Resolution>(*this, question, budget, std::move(done), number, again);
     resolutions.emplace(number, resolution);
-    resolution_timers.emplace(budget->deadline, number);
+    ends.emplace_back(budget->deadline, number);
     if (options.serve_stale && options.stale_client_timeout > 0ms) {
-        resolution_timers.emplace(now() + options.stale_client_timeout, number);
+        ends_of_patience.emplace_back(now() + options.stale_client_timeout, number);
     }
     wake(resolution);
 }
@@ -230,15 +239,19 @@ void Engine::Parts::send(const std::shared_ptr<Fetch>& fetch, Pending query, con
     random.fill({reinterpret_cast<std::uint8_t*>(&id), sizeof id});
     query.id = id;
     query.sent = now();
-    query.deadline = query.sent + servers.timeout(query.server.address);
+    // A group has tries and time-outs of its own, and says when it gives up.
+    query.deadline = query.sent + (query.group ? options.group_timeout : servers.timeout(query.server.address));
     const base::Bytes message = write_query(query, recursion);
+    query.octets = static_cast<std::uint16_t>(message.size());
     fetch->set_token(token);
     timers.emplace(query.deadline, token);
     ++stats.packets;
-    if (query.tcp) ++stats.tcp_packets;
+    if (query.tcp && !query.group) ++stats.tcp_packets;
     const auto [it, added] = pending.emplace(token, std::move(query));
     static_cast<void>(added);
-    upstream.send({token, it->second.server, it->second.tcp, message, &it->second.qname, it->second.qtype, &zone});
+    const Pending& sent = it->second;
+    upstream.send({token, sent.server, sent.tcp, message, &sent.qname, sent.qtype, &zone,
+                   sent.group ? std::string_view{sent.group->group} : std::string_view{}, sent.again});
 }
 
 void Engine::Parts::forget(Token token)
@@ -253,7 +266,8 @@ void Engine::Parts::forget(Token token)
 void Engine::Parts::note_cookie(const Pending& query, const wire::MessageView& message)
 {
     const wire::EdnsView* edns = message.edns();
-    if (!options.cookies || !query.edns || edns == nullptr || !edns->cookie || edns->cookie->size() < 16) return;
+    if (!options.cookies || !query.edns || query.group || edns == nullptr || !edns->cookie || edns->cookie->size() < 16)
+        return;
     const auto own = client_cookie(query.server.address);
     if (!base::equal(edns->cookie->first(8), own)) return;
     Server& server = servers.get(query.server.address);
@@ -271,19 +285,29 @@ Engine::Engine(const base::Clock& clock, base::RandomSource& random, Upstream& u
 
 Engine::~Engine() = default;
 
-void Engine::resolve(const Question& question, Done done)
+void Engine::resolve(const Question& question, Done done, Watcher watcher)
 {
     ++parts_->stats.questions;
-    parts_->begin(question, std::move(done), false);
+    parts_->begin(question, std::move(done), false, std::move(watcher));
+    parts_->drain();
+}
+
+void Engine::resolve_anew(const Question& question, Done done)
+{
+    parts_->begin(question, std::move(done), true);
     parts_->drain();
 }
 
 std::optional<Answer> Engine::find_known(const Question& question)
 {
-    auto budget =
-        std::make_shared<Budget>(parts_->options, parts_->now(), parts_->options.policy.limits, nullptr, nullptr);
-    const auto resolution = std::make_shared<Resolution>(*parts_, question, budget, nullptr, 0, false);
-    return resolution->known_only();
+    const auto find = [this](const Question& asked) {
+        auto budget =
+            std::make_shared<Budget>(parts_->options, parts_->now(), parts_->options.policy.limits, nullptr, nullptr);
+        return std::make_shared<Resolution>(*parts_, asked, budget, nullptr, 0, false)->known_only();
+    };
+    const Options& options = parts_->options;
+    if (!Dns64{options.dns64}.concerns(question)) return find(question);
+    return find_known_dns64(options, question, parts_->now(), find);
 }
 
 namespace {
@@ -350,7 +374,7 @@ void Engine::timed_out(Token token) noexcept
     parts_->pending.erase(it);
     parts_->upstream.cancel(token);
     ++parts_->stats.timeouts;
-    parts_->servers.timed_out(query.server.address, parts_->now());
+    if (!query.group) parts_->servers.timed_out(query.server.address, parts_->now());
     if (const auto fetch = query.fetch.lock()) fetch->no_reply(query, true);
     parts_->drain();
 }
@@ -362,14 +386,9 @@ void Engine::failed(Token token) noexcept
     const Pending query = std::move(it->second);
     parts_->timers.erase({query.deadline, token});
     parts_->pending.erase(it);
-    parts_->servers.timed_out(query.server.address, parts_->now());
+    if (!query.group) parts_->servers.timed_out(query.server.address, parts_->now());
     if (const auto fetch = query.fetch.lock()) fetch->no_reply(query, false);
     parts_->drain();
-}
-
-bool Engine::knows_cut_above(const Name& name) const
-{
-    return !parts_->delegations.closest(name, parts_->now())->zone.is_root();
 }
 
 Name Engine::known_cut(const Name& name) const { return parts_->delegations.closest(name, parts_->now())->zone; }
@@ -379,9 +398,9 @@ std::optional<base::Instant> Engine::due() const noexcept
     if (!parts_->next_turn.empty() || !parts_->ready.empty()) return base::Instant{};
     std::optional<base::Instant> when;
     if (!parts_->timers.empty()) when = parts_->timers.begin()->first;
-    if (!parts_->resolution_timers.empty()) {
-        const auto other = parts_->resolution_timers.begin()->first;
-        when = when ? std::min(*when, other) : other;
+    for (auto* dates : {&parts_->ends, &parts_->ends_of_patience}) {
+        const auto* const next = parts_->next_date(*dates);
+        if (next != nullptr) when = when ? std::min(*when, next->first) : next->first;
     }
     return when;
 }
@@ -398,26 +417,31 @@ void Engine::expire(base::Instant now) noexcept
     while (!parts_->timers.empty() && parts_->timers.begin()->first <= now) {
         timed_out(parts_->timers.begin()->second);
     }
-    while (!parts_->resolution_timers.empty() && parts_->resolution_timers.begin()->first <= now) {
-        const std::uint64_t number = parts_->resolution_timers.begin()->second;
-        parts_->resolution_timers.erase(parts_->resolution_timers.begin());
-        const auto it = parts_->resolutions.find(number);
-        if (it == parts_->resolutions.end()) continue;
-        const std::shared_ptr<Resolution> resolution = it->second;
-        resolution->timer(now);
-        parts_->drain();
-        parts_->clear_ended();
+    for (auto* dates : {&parts_->ends_of_patience, &parts_->ends}) {
+        for (const auto* next = parts_->next_date(*dates); next != nullptr && next->first <= now;
+             next = parts_->next_date(*dates)) {
+            const std::shared_ptr<Resolution> resolution = parts_->resolutions.at(next->second);
+            dates->pop_front();
+            resolution->timer(now);
+            parts_->drain();
+            parts_->clear_ended();
+        }
     }
 }
 
 void Engine::set_trace(Tell tell) { parts_->tell = std::move(tell); }
+
+void Engine::set_anchors(std::shared_ptr<const dnssec::TrustAnchors> anchors)
+{
+    parts_->set_anchors(std::move(anchors));
+}
 
 void Engine::note_rtt(const base::IpAddress& server, std::chrono::milliseconds rtt)
 {
     parts_->servers.answered(server, rtt);
 }
 
-std::size_t Engine::in_flight() const noexcept { return parts_->fetches_in_flight; }
+std::size_t Engine::in_flight() const noexcept { return parts_->fetches_in_flight.size(); }
 
 const Stats& Engine::stats() const noexcept { return parts_->stats; }
 

@@ -12,7 +12,8 @@ struct Fetched {
     wire::Rcode rcode = wire::Rcode::NOERROR; ///< YXDOMAIN where a DNAME made the name too long
     std::optional<wire::ExtendedError> ede{};
     std::string text;
-    bool spent = false; ///< the budget of whoever began it ran out
+    bool spent = false;       ///< the budget of whoever began it ran out
+    bool crowded_out = false; ///< there was no room for it
     base::IpAddress server;
 };
 
@@ -35,6 +36,10 @@ public:
     void no_reply(const Pending& query, bool timed_out);
     void ask_over_tcp(const Pending& query);
     void set_token(Token token) noexcept { token_ = token; }
+    /// Others who ask the same find it, until it ends.
+    void set_shared() noexcept { shared_ = true; }
+    /// Ends for others who want its place, and tells who waits.
+    void give_way();
 
 private:
     enum class State : std::uint8_t { begin, priming, select, waiting };
@@ -46,6 +51,7 @@ private:
         bool out = false;            ///< said something that is of no use
         bool recursive_lame = false; ///< answers from a cache of its own
         bool plain = false;          ///< tried without EDNS
+        bool untold = false;         ///< tried without the client's network
         bool empty = false;          ///< said nothing at all
     };
 
@@ -55,12 +61,16 @@ private:
     void note_own_servers(const Response& response);
     [[nodiscard]] bool leads_to_itself(const Delegation& delegation) const;
     void select();
+    void select_group();
+    void ask_group();
     [[nodiscard]] bool choose_server(unsigned most_tries);
     [[nodiscard]] std::vector<base::Endpoint> known_addresses() const;
     [[nodiscard]] bool may_ask(const base::Endpoint& server, unsigned most_tries) const;
     [[nodiscard]] bool look_up_addresses();
     void ask(const base::Endpoint& server, bool tcp);
+    void begin_minimisation();
     void set_outgoing_name();
+    void note_no_cut(const Response& response);
     [[nodiscard]] bool is_minimised() const;
     void next_label();
     void give_up_minimisation();
@@ -77,13 +87,33 @@ private:
     Attempt& attempt(const base::IpAddress& address);
     void succeed();
     void fail(wire::ExtendedError ede, std::string text, bool spent = false);
-    void count_zone(bool add);
+    void end_without(wire::ExtendedError ede, std::string text, bool spent);
+    void query_ended() noexcept;
+    void leave_all() noexcept;
+    [[nodiscard]] bool join_zone();
+    [[nodiscard]] bool join_server(const base::IpAddress& server);
+    void refuse_crowded(const base::IpAddress& server);
+    void crowd_out(wire::ExtendedError ede, std::string text);
+
+    void choose_subnet(Pending& query, const Server& server, const Attempt& how) const;
+    [[nodiscard]] bool take_subnet(const Pending& query, const wire::MessageView& message);
+    [[nodiscard]] bool retry_untold(wire::Rcode rcode, const Pending& query);
+    void ask_untold(const Pending& query);
+    void note_untold(const Pending& query);
+    [[nodiscard]] RrsetPtr keep(cache::Rrset set);
+
+    [[nodiscard]] const wire::Name* server_name(const base::IpAddress& address) const;
+    void tell(Event::Kind kind, const Pending& query, std::string_view word, const Response* response = nullptr,
+              const wire::Name* cut = nullptr, std::size_t octets = 0) const;
+    void tell_reply(const Pending& query, const Response& response, ReplyKind kind) const;
+    void tell_failure(std::string_view text) const;
 
     Question question_;
     State state_ = State::begin;
     DelegationPtr zone_;
     std::vector<base::IpAddress> avoid_;
     std::vector<Attempt> attempts_;
+    mutable std::uint64_t searched_ = 0;          ///< the search for a loop that came by last
     std::vector<std::shared_ptr<Fetch>> lookups_; ///< of addresses of name servers, in flight
     std::vector<Key> looked_up_;
     std::vector<wire::Name> other_names_; ///< that names of servers are aliases of
@@ -93,16 +123,21 @@ private:
     unsigned minimisation_steps_ = 0;
     bool minimise_ = false;
     bool whole_name_;
+    bool shared_ = false; ///< stands in `Parts::fetches`
     bool renews_;
     bool own_names_used_ = false;
-    bool empty_seen_ = false; ///< some server said nothing at all
-    bool skip_first_ = false; ///< configured servers that are only the first choice have failed
-    bool counted_ = false;
-    bool parents_word_ = false; ///< glue of the servers' own zones is used, too
+    bool empty_seen_ = false;               ///< some server said nothing at all
+    bool skip_first_ = false;               ///< configured servers that are only the first choice have failed
+    bool parents_word_ = false;             ///< glue of the servers' own zones is used, too
+    bool told_ = false;                     ///< the reply in hand is to a query with the client's network
+    std::optional<base::Prefix> network_{}; ///< what that reply says counts for this network alone
     std::uint8_t asked_recursively_ = 0;
     wire::Name outgoing_;
     wire::RrType outgoing_type_{};
     Token token_ = 0;
+    Place in_flight_{*this};
+    Place in_zone_{*this};
+    Place at_server_{*this};
     std::string last_trouble_;
     wire::ExtendedError last_ede_ = wire::ExtendedError::no_reachable_authority;
     Fetched result_;

@@ -3,6 +3,7 @@
 #include "wire/rdata.hpp"
 
 #include <algorithm>
+#include <array>
 
 /// Which server a look-up asks, and where the addresses of servers come from.
 namespace sallyport::resolver::iterate {
@@ -43,8 +44,12 @@ std::vector<base::Endpoint> Fetch::known_addresses() const
         if (std::find(found.begin(), found.end(), server) == found.end()) found.push_back(server);
     };
     const auto add_kept = [&](const Name& name, unsigned& used) {
-        for (const RrType type : {RrType::A, RrType::AAAA}) {
-            const RrsetPtr set = parts_.store.find(name, type, wire::RrClass::IN, parts_.now());
+        constexpr std::array kTypes{RrType::A, RrType::AAAA};
+        std::array<RrsetPtr, 2> sets;
+        parts_.store.find_all(name, kTypes, wire::RrClass::IN, parts_.now(), false, sets);
+        for (std::size_t i = 0; i < kTypes.size(); ++i) {
+            const RrType type = kTypes[i];
+            const RrsetPtr& set = sets[i];
             if (!set || !set->is_data() || set->state == wire::ValidationState::bogus) continue;
             for (const base::Bytes rdata : set->records) {
                 if (rdata.size() != (type == RrType::A ? 4U : 16U)) continue;
@@ -79,43 +84,57 @@ std::vector<base::Endpoint> Fetch::known_addresses() const
 
 bool Fetch::choose_server(unsigned most_tries)
 {
-    std::vector<base::Endpoint> usable;
-    std::vector<base::Endpoint> paused;
-    std::vector<base::Endpoint> lame;
-    for (const base::Endpoint& server : known_addresses()) {
+    struct Choice {
+        base::Endpoint server;
+        const Server* known; // null: nobody asked it yet
+    };
+    std::vector<Choice> usable;
+    std::vector<Choice> paused;
+    std::vector<Choice> lame;
+    const base::Endpoint* crowded = nullptr;
+    const base::Instant now = parts_.now();
+    const std::vector<base::Endpoint> addresses = known_addresses();
+    for (const base::Endpoint& server : addresses) {
         if (!may_ask(server, most_tries)) continue;
-        if (parts_.servers.is_lame(server.address, zone_->zone, question_.qtype, parts_.now())) {
-            lame.push_back(server);
+        if (!zone_->fixed && parts_.is_crowded(server.address)) {
+            crowded = &server;
             continue;
         }
-        (parts_.servers.is_paused(server.address, parts_.now()) ? paused : usable).push_back(server);
+        const Choice choice{server, parts_.servers.find(server.address)};
+        if (parts_.servers.is_lame(server.address, zone_->zone, question_.qtype, now)) {
+            lame.push_back(choice);
+            continue;
+        }
+        (parts_.servers.is_paused(choice.known, now) ? paused : usable).push_back(choice);
     }
     if (usable.empty()) {
         // All of them pause: one of them may be asked all the same, for otherwise the zone is gone for a minute.
-        std::erase_if(paused, [&](const base::Endpoint& server) {
-            const Server* known = parts_.servers.find(server.address);
-            return known != nullptr && known->probing;
-        });
+        std::erase_if(paused, [](const Choice& choice) { return choice.known != nullptr && choice.known->probing; });
         usable = std::move(paused);
     }
     // What was lame may have been put right since; it is asked when nobody else is left.
     if (usable.empty() && most_tries > 1) usable = std::move(lame);
+    if (usable.empty() && crowded != nullptr) {
+        refuse_crowded(crowded->address);
+        return true;
+    }
     if (usable.empty()) return false;
-    const auto cost = [this](const base::Endpoint& server) {
-        const bool preferred = server.address.is_v4() != parts_.options.prefer_ipv6;
+    const auto cost = [this](const Choice& choice) {
+        const bool preferred = choice.server.address.is_v4() != parts_.options.prefer_ipv6;
         const auto handicap = !preferred && parts_.options.prefer_ipv6 ? parts_.options.band : 0ms;
-        return parts_.servers.cost(server.address) + handicap;
+        return parts_.servers.cost(choice.known) + handicap;
     };
     auto best = cost(usable.front());
-    for (const base::Endpoint& server : usable) best = std::min(best, cost(server));
+    for (const Choice& choice : usable) best = std::min(best, cost(choice));
     // Anyone not much slower than the best is as good: so that round trips of all stay known, and guessing is harder.
-    std::erase_if(usable, [&](const base::Endpoint& server) { return cost(server) > best + parts_.options.band; });
-    ask(usable[parts_.random.number() % usable.size()], zone_->tcp);
+    std::erase_if(usable, [&](const Choice& choice) { return cost(choice) > best + parts_.options.band; });
+    ask(usable[parts_.random.number() % usable.size()].server, zone_->tcp);
     return true;
 }
 
 void Fetch::select()
 {
+    if (!zone_->group.empty()) return select_group();
     state_ = State::select;
     std::erase_if(lookups_, [this](const std::shared_ptr<Fetch>& lookup) {
         if (!lookup->is_done()) return false;
@@ -170,7 +189,9 @@ void Fetch::select()
         recursive->out = false;
         return ask({recursive->address, parts_.options.port, 0}, false);
     }
-    fail(last_ede_, last_trouble_.empty() ? "no server of " + zone_->zone.to_text() + " can be asked" : last_trouble_);
+    fail(last_ede_, last_trouble_.empty() ? (avoid_.empty() ? "no server of " : "no other server of ") +
+                                                zone_->zone.to_text() + " can be asked"
+                                          : last_trouble_);
 }
 
 /// Starts the look-up of one more address; false where none is left to be looked up.
@@ -253,6 +274,7 @@ void Fetch::ask(const base::Endpoint& server, bool tcp)
         budget_->spent = true;
         return fail(ExtendedError::no_reachable_authority, "too much work for one question", true);
     }
+    if (!join_server(server.address)) return;
     ++budget_->packets;
     Attempt& how = attempt(server.address);
     ++(tcp ? how.tcp_tries : how.tries);
@@ -265,14 +287,12 @@ void Fetch::ask(const base::Endpoint& server, bool tcp)
     query.qclass = question_.qclass;
     query.tcp = tcp;
     query.edns = parts_.options.edns && known.plain_until <= parts_.now() && !how.plain;
+    if (question_.subnet) choose_subnet(query, known, how);
     if (known.failures >= parts_.options.failures_to_pause) known.probing = true;
     if (is_minimised()) ++parts_.stats.minimised;
     state_ = State::waiting;
     const bool recursion = zone_->forward || asked_recursively_ == 1;
-    if (parts_.tell) {
-        parts_.say("ask", server.to_string() + (tcp ? " tcp " : " udp ") + outgoing_.to_text() + ' ' +
-                              wire::to_string(outgoing_type_) + " zone " + zone_->zone.to_text());
-    }
+    tell(Event::Kind::ask, query, {});
     parts_.send(std::static_pointer_cast<Fetch>(shared_from_this()), std::move(query), zone_->zone, recursion);
 }
 

@@ -37,10 +37,13 @@ bool is_denial(const Rrset& set) noexcept { return set.type == RrType::NSEC || s
 
 std::optional<Name> signer_of(const Rrset& set)
 {
+    std::optional<Name> closest;
     for (const base::Bytes rdata : set.signatures) {
-        if (const auto signature = dnssec::read_rrsig(rdata)) return signature->signer;
+        const auto signature = dnssec::read_rrsig(rdata);
+        if (!signature || !set.owner.is_under(signature->signer)) continue;
+        if (!closest || signature->signer.label_count() > closest->label_count()) closest = signature->signer;
     }
-    return std::nullopt;
+    return closest;
 }
 
 Rrset with_state(const Rrset& set, ValidationState state)
@@ -83,6 +86,7 @@ Step SetCheck::step(dnssec::Budget& budget)
 DenialCheck::DenialCheck(Engine::Parts& parts, std::vector<RrsetPtr> sets, std::shared_ptr<dnssec::ZoneKeys> keys,
                          const Name& qname, RrType qtype, dnssec::Claim claim, std::uint8_t wildcard_labels)
     : parts_(parts),
+      begun_(parts.anchors_set),
       sets_(std::move(sets)),
       keys_(std::move(keys)),
       qname_(qname),
@@ -106,14 +110,34 @@ void DenialCheck::note(const SetCheck& check)
     cut(*copy, verdict.ttl, parts_.now());
     if (verdict.ttl < set->ttl) good_until_ = std::min(good_until_, copy->expires);
     set = copy;
-    if (set->type == RrType::SOA) {
-        Rrset soa = *copy;
-        soa.rank = cache::Rank::referral; // for proofs; not as an answer, for its TTL is that of a denial
-        parts_.store.put(std::move(soa), parts_.now());
+    if (set->type == RrType::SOA && begun_ == parts_.anchors_set) {
+        keep_soa(*copy);
     }
     if (!is_denial(*set) || verdict.wildcard) return;
     for (const base::Bytes rdata : set->records) records_.push_back({&copy->owner, copy->type, rdata});
     held_.push_back(set);
+}
+
+/// For proofs; not as an answer, for its TTL is that of a denial.
+void DenialCheck::keep_soa(const Rrset& set)
+{
+    const base::Instant now = parts_.now();
+    const RrsetPtr kept = parts_.store.find(set.owner, RrType::SOA, set.rr_class, now);
+    const bool better = kept && kept->state == ValidationState::secure && kept->expires >= set.expires;
+    Rrset soa = set;
+    soa.rank = cache::Rank::referral;
+    soa.ttl = set.ttl_left(now); // it has been here for a while, maybe
+    if (!better && soa.ttl.seconds() > 0) parts_.store.put(std::move(soa), now);
+}
+
+/// What may be proven of other names, too (RFC 8198), and for how long (RFC 9077 §3.4).
+void DenialCheck::keep_proofs()
+{
+    base::Instant until = base::Instant::max();
+    for (const RrsetPtr& set : sets_) {
+        if (set->type == RrType::SOA) until = std::min(until, set->expires);
+    }
+    for (const RrsetPtr& set : held_) parts_.denials.add(set, keys_->zone(), until);
 }
 
 Step DenialCheck::step(dnssec::Budget& budget)
@@ -132,9 +156,7 @@ Step DenialCheck::step(dnssec::Budget& budget)
     if (const Step step = prover_->step(budget); step != Step::done) return step;
     verdict_ = prover_->result().verdict;
     finding_ = prover_->result().finding;
-    if (!verdict_.is_bogus()) {
-        for (const RrsetPtr& set : held_) parts_.denials.add(set, keys_->zone());
-    }
+    if (!verdict_.is_bogus() && begun_ == parts_.anchors_set) keep_proofs();
     const bool bad_soa = std::any_of(sets_.begin(), sets_.end(), [](const RrsetPtr& set) {
         return set->type == RrType::SOA && set->state != ValidationState::secure;
     });
@@ -144,7 +166,8 @@ Step DenialCheck::step(dnssec::Budget& budget)
 
 // --- what is to be judged by which keys
 
-Judge::Judge(Engine::Parts& parts, RrsetPtr set) : parts_(parts), set_(std::move(set)), judged_(set_)
+Judge::Judge(Engine::Parts& parts, RrsetPtr set)
+    : parts_(parts), begun_(parts.anchors_set), set_(std::move(set)), judged_(set_)
 {
     const bool synthesised = set_->type == RrType::CNAME && set_->is_data() && set_->signatures.empty() &&
                              !set_->authority.empty() && set_->authority.front()->type == RrType::DNAME;
@@ -226,12 +249,19 @@ Progress Judge::step(const std::shared_ptr<Job>& waiter, const BudgetPtr& budget
 
 Progress Judge::begin(const std::shared_ptr<Job>& waiter, const BudgetPtr& budget, unsigned depth)
 {
+    if (!parts_.is_anchored(trusted_name())) {
+        // Whoever signed it, and however well: an anchor further up says nothing here (RFC 7646 §2).
+        conclude(ValidationState::insecure, std::nullopt, {});
+        return Progress::done;
+    }
     std::optional<Name> signer;
     if (judged_->is_data()) {
         signer = signer_of(*judged_);
     } else {
         for (const RrsetPtr& set : judged_->authority) {
-            if (!signer) signer = signer_of(*set);
+            const auto found = signer_of(*set);
+            if (!found || !judged_->owner.is_under(*found)) continue;
+            if (!signer || found->label_count() > signer->label_count()) signer = found;
         }
     }
     const bool above = judged_->type == RrType::DS && !judged_->owner.is_root();
@@ -242,7 +272,7 @@ Progress Judge::begin(const std::shared_ptr<Job>& waiter, const BudgetPtr& budge
     }
     const Name zone = trusted_name();
     // An island of trust may begin below the zone that was asked: what is said of the zone says nothing of the island.
-    const auto trust = parts_.options.anchors->find(zone, date_of(parts_));
+    const auto trust = parts_.anchors->find(zone, date_of(parts_));
     const bool island = trust.anchor != nullptr && !judged_->zone.is_under(trust.anchor->zone);
     checked_zone_ = island || !zone.is_under(judged_->zone);
     return ask_trust(checked_zone_ ? zone : judged_->zone, Phase::unsigned_trust, waiter, budget, depth);
@@ -254,7 +284,7 @@ Progress Judge::ask_trust(const Name& name, Phase phase, const std::shared_ptr<J
     phase_ = phase;
     trust_ = parts_.trust(name, waiter, budget, depth + 1);
     if (!trust_) {
-        conclude(ValidationState::bogus, ExtendedError::dnssec_bogus, "chain of trust is too deep");
+        conclude(ValidationState::bogus, ExtendedError::dnssec_bogus, name.to_text() + ": chain of trust is too deep");
         return Progress::done;
     }
     return trust_->is_done() ? Progress::done : Progress::waiting;
@@ -271,7 +301,7 @@ Name Judge::trusted_name() const
 bool Judge::ends_above_an_anchor() const
 {
     if (trust_->result()->state != ValidationState::insecure) return false;
-    const auto trust = parts_.options.anchors->find(trusted_name(), date_of(parts_));
+    const auto trust = parts_.anchors->find(trusted_name(), date_of(parts_));
     return trust.anchor != nullptr && !signer_.is_under(trust.anchor->zone);
 }
 
@@ -310,6 +340,38 @@ void Judge::missing_signature(const Name& zone)
                  (judged_->is_data() ? "): no signatures" : "): no proof that it is not there"));
 }
 
+/// What was expanded is kept as the wildcard that it is made of, too (RFC 8198 §5.3); and as an answer not for longer
+/// than the proof beside it, without which nobody could believe it.
+void Judge::keep_wildcard(Rrset& expanded)
+{
+    const base::Instant now = parts_.now();
+    const unsigned labels = expanded.owner.label_count();
+    const bool usable = verdict_->wildcard_labels < labels && judged_ == set_ && !expanded.network;
+    if (usable && parts_.options.aggressive_denial && begun_ == parts_.anchors_set) {
+        Rrset wildcard = expanded;
+        const auto owner = expanded.owner.parent(labels - verdict_->wildcard_labels).prepend(base::as_bytes("*"));
+        wildcard.authority.clear();
+        wildcard.ttl = expanded.ttl_left(now);
+        if (owner && wildcard.ttl.seconds() > 0) {
+            wildcard.owner = *owner;
+            parts_.store.put(std::move(wildcard), now);
+        }
+    }
+    for (const RrsetPtr& set : expanded.authority) {
+        if (is_denial(*set)) expanded.expires = std::min(expanded.expires, set->expires);
+    }
+}
+
+/// RFC 7646 §2: when a negative anchor has ended, what is below is validated again.
+void Judge::end_with_negative_anchor(Rrset& judged) const
+{
+    const auto date = date_of(parts_);
+    const auto trust = parts_.anchors->find(trusted_name(), date);
+    if (trust.status != dnssec::TrustAnchors::Status::insecure || trust.until == 0) return;
+    judged.expires =
+        std::min(judged.expires, parts_.now() + std::chrono::seconds(std::max<std::int64_t>(trust.until - date, 0)));
+}
+
 void Judge::conclude(const Verdict& verdict)
 {
     const Name& zone = keys_ ? keys_->zone() : judged_->zone;
@@ -343,10 +405,11 @@ void Judge::conclude(ValidationState state, std::optional<ExtendedError> ede, st
             judged.expires = std::min(judged.expires, proof_->good_until());
         }
         if (verdict_ && judged.is_data()) cut(judged, verdict_->ttl, now);
+        if (verdict_ && verdict_->wildcard && judged.is_data()) keep_wildcard(judged);
         if (judged_ != set_) {
             Rrset dname = with_state(*judged_, state);
             if (verdict_) cut(dname, verdict_->ttl, now);
-            judged.authority.front() = parts_.store.replace(judged_, std::move(dname), now);
+            judged.authority.front() = parts_.keep_judged(judged_, std::move(dname), begun_);
         }
     } else if (state == ValidationState::bogus) {
         ++parts_.stats.validations_bogus;
@@ -354,16 +417,12 @@ void Judge::conclude(ValidationState state, std::optional<ExtendedError> ede, st
         judged.expires = now + parts_.options.bogus_ttl;
     } else {
         ++parts_.stats.validations_insecure;
-    }
-    if (parts_.tell) {
-        constexpr const char* kStates[] = {"unchecked", "secure", "insecure", "bogus", "indeterminate"};
-        parts_.say("judge", judged.owner.to_text() + ' ' + wire::to_string(judged.type) + ' ' +
-                                kStates[static_cast<std::size_t>(state)] + ' ' + judged.ede_text);
+        end_with_negative_anchor(judged);
     }
     if (spent_) {
         result_ = std::make_shared<const Rrset>(std::move(judged));
     } else {
-        result_ = parts_.store.replace(set_, std::move(judged), now);
+        result_ = parts_.keep_judged(set_, std::move(judged), begun_);
     }
 }
 

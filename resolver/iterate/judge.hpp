@@ -50,8 +50,11 @@ public:
 
 private:
     void note(const SetCheck& check);
+    void keep_soa(const cache::Rrset& set);
+    void keep_proofs();
 
     Engine::Parts& parts_;
+    std::uint32_t begun_; ///< see `Parts::anchors_set`
     std::vector<RrsetPtr> sets_;
     std::shared_ptr<dnssec::ZoneKeys> keys_;
     wire::Name qname_;
@@ -77,6 +80,8 @@ public:
     [[nodiscard]] Progress step(const std::shared_ptr<Job>& waiter, const BudgetPtr& budget, unsigned depth);
     /// The set with its state, put in the place of the one that was judged.
     [[nodiscard]] const RrsetPtr& result() const noexcept { return result_; }
+    /// Of the signature over the set; nothing where it was not checked, or does not count.
+    [[nodiscard]] const std::optional<dnssec::Verdict>& verdict() const noexcept { return verdict_; }
     /// The budget was used up: nothing was learned of the data.
     [[nodiscard]] bool is_spent() const noexcept { return spent_; }
     [[nodiscard]] bool waits_for(const Job& other, unsigned depth) const;
@@ -93,10 +98,13 @@ private:
     void conclude(wire::ValidationState state, std::optional<wire::ExtendedError> ede, std::string text);
     void conclude(const dnssec::Verdict& verdict);
     void missing_signature(const wire::Name& zone);
+    void keep_wildcard(cache::Rrset& expanded);
+    void end_with_negative_anchor(cache::Rrset& judged) const;
 
     Engine::Parts& parts_;
-    RrsetPtr set_;    ///< as it came
-    RrsetPtr judged_; ///< what carries the signature: `set_`, or the DNAME it is made of
+    std::uint32_t begun_; ///< see `Parts::anchors_set`
+    RrsetPtr set_;        ///< as it came
+    RrsetPtr judged_;     ///< what carries the signature: `set_`, or the DNAME it is made of
     RrsetPtr result_;
     Phase phase_ = Phase::begin;
     wire::Name signer_;
@@ -110,7 +118,7 @@ private:
     bool spent_ = false;
 };
 
-/// The signer that the first signature names.
+/// The signer closest to the owner of those that signatures name: nobody else can vouch for it.
 [[nodiscard]] std::optional<wire::Name> signer_of(const cache::Rrset& set);
 /// A copy with another state.
 [[nodiscard]] cache::Rrset with_state(const cache::Rrset& set, wire::ValidationState state);

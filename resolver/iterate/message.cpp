@@ -1,5 +1,6 @@
 #include "resolver/iterate/parts.hpp"
 
+#include "resolver/iterate/subnet.hpp"
 #include "wire/edns.hpp"
 
 #include <algorithm>
@@ -51,19 +52,24 @@ base::Bytes Engine::Parts::write_query(Pending& query, bool recursion)
     room.resize(kQueryRoom);
     wire::MessageWriter writer({room.data(), room.size()}, room.size());
     std::uint16_t flags = 0;
-    // Where we ask someone who recurses we validate ourselves: bogus data must come through (RFC 4035 §4.9.2).
-    if (recursion) flags = static_cast<std::uint16_t>(wire::flag::RD | (validates() ? wire::flag::CD : 0));
+    // Where we ask someone who recurses we validate ourselves: bogus data must come through (RFC 4035 §4.9.2). Where we
+    // do not, below a negative anchor, his validation is all there is.
+    if (recursion) flags = static_cast<std::uint16_t>(wire::flag::RD | (is_anchored(query.qname) ? wire::flag::CD : 0));
     writer.begin(query.id, flags);
-    if (options.case_randomisation && !query.tcp) query.qname = mix_case(query.qname, random);
+    if (options.case_randomisation && !query.tcp && !query.group) query.qname = mix_case(query.qname, random);
     bool whole = writer.question(query.qname, query.qtype, query.qclass);
     if (query.edns) {
         whole = whole && writer.begin_opt(options.udp_payload_size, options.dnssec);
-        const Server& server = servers.get(query.server.address);
-        if (options.cookies) {
+        if (options.cookies && !query.group) {
+            const Server& server = servers.get(query.server.address);
             std::array<std::uint8_t, 40> cookie{};
             std::copy_n(client_cookie(query.server.address).begin(), 8, cookie.begin());
             std::copy_n(server.cookie.begin(), server.cookie_size, cookie.begin() + 8);
             whole = whole && writer.option(wire::EdnsOptionCode::COOKIE, {cookie.data(), 8U + server.cookie_size});
+        }
+        if (query.subnet && query.subnet->length() != 0) {
+            const SubnetData data = write_subnet(*query.subnet, 0);
+            whole = whole && writer.option(wire::EdnsOptionCode::CLIENT_SUBNET, data.bytes());
         }
         writer.end_opt();
     }

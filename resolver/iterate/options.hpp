@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 namespace sallyport::dnssec {
@@ -20,6 +21,7 @@ using namespace std::chrono_literals;
 /// Work that one client query may cause, aliases, address look-ups and validation included.
 struct WorkLimits {
     unsigned packets = 100;  ///< queries to name servers
+    unsigned lookups = 100;  ///< names and types looked up; zones that serve each other cost work without a packet
     unsigned aliases = 11;   ///< CNAME and DNAME followed
     unsigned depth = 16;     ///< look-ups that wait for look-ups
     unsigned referrals = 30; ///< of one look-up
@@ -43,6 +45,24 @@ struct FixedZone {
     bool forward = false;          ///< they recurse: RD is set, referrals are not followed
     bool first = false;            ///< where they fail, go on without them
     bool tcp = false;
+    std::string group; ///< `forward`: of upstreams, asked in the place of `servers`, over whatever transport they speak
+};
+
+/// IPv6 addresses made for hosts that have IPv4 only (RFC 6147).
+struct Dns64Options {
+    std::vector<base::Prefix> prefixes; ///< of 32, 40, 48, 56, 64 or 96 bits (RFC 6052 §2.2); empty: off
+    std::vector<base::Prefix> exclude;  ///< AAAA in these do not count (§5.1.4); ::ffff:0:0/96 always
+    std::vector<wire::Name> ignore;     ///< zones whose AAAA do not count: answers are always made of A
+};
+
+/// Telling zones of the network a client is in (RFC 7871). Off where no zone is named.
+struct SubnetOptions {
+    std::vector<wire::Name> zones;     ///< that may be told
+    std::vector<base::Prefix> servers; ///< that may be told, whatever zone they are asked for
+    std::uint8_t ipv4_bits = 24;       ///< at most so many are told
+    std::uint8_t ipv6_bits = 56;
+    std::uint32_t max_entries = 10'000;    ///< record sets kept that count for one network
+    std::uint64_t max_octets = 16U << 20U; ///< of these
 };
 
 struct Options {
@@ -62,9 +82,12 @@ struct Options {
     std::shared_ptr<const dnssec::TrustAnchors> anchors; ///< null or empty: nothing is validated
     dnssec::Policy policy;
     bool aggressive_denial = true; ///< RFC 8198
-    bool permissive = false;       ///< bogus answers are given out, without AD
-    bool prefetch = false;         ///< what is asked for in the last tenth of its life is asked anew
-    bool serve_stale = false;      ///< RFC 8767; needs a store that keeps stale sets
+    Dns64Options dns64;
+    SubnetOptions subnet;
+    bool sentinel = true;     ///< RFC 8509
+    bool permissive = false;  ///< bogus answers are given out, without AD
+    bool prefetch = false;    ///< what is asked for in the last tenth of its life is asked anew
+    bool serve_stale = false; ///< RFC 8767; needs a store that keeps stale sets
     std::chrono::milliseconds stale_client_timeout = 1800ms; ///< 0: what is stale is given at once
     std::uint32_t stale_ttl = 30;
     bool stale_ede = true;
@@ -81,7 +104,8 @@ struct Options {
     std::chrono::milliseconds first_timeout = 376ms; ///< of a server nobody has asked yet
     std::chrono::milliseconds least_timeout = 50ms;
     std::chrono::milliseconds most_timeout = 5s;
-    std::chrono::milliseconds band = 400ms; ///< servers this much slower than the best are used, too
+    std::chrono::milliseconds group_timeout = 5s; ///< of a group of upstreams, which has tries and time-outs of its own
+    std::chrono::milliseconds band = 400ms;       ///< servers this much slower than the best are used, too
     unsigned failures_to_pause = 5;
     std::chrono::seconds pause = 60s;
     std::chrono::seconds lame_for = 900s;
@@ -90,8 +114,10 @@ struct Options {
 
     std::uint32_t max_fetches = 2048; ///< look-ups in flight of a worker
     std::uint32_t max_fetches_per_zone = 100;
-    std::uint32_t max_servers_kept = 20'000; ///< entries of the server cache
+    std::uint32_t max_fetches_per_server = 100; ///< with a query on its way to that address
+    std::uint32_t max_servers_kept = 20'000;    ///< entries of the server cache
     std::uint32_t max_delegations = 100'000;
+    std::uint32_t max_no_cuts = 20'000; ///< names that are known not to be zone cuts
     std::uint32_t max_failures_kept = 10'000;
 };
 

@@ -1,11 +1,17 @@
 #pragma once
 
+#include "base/hash.hpp"
 #include "base/siphash.hpp"
 #include "dnssec/dnssec.hpp"
+#include "dnssec/known_signatures.hpp"
+#include "resolver/iterate/crowd.hpp"
 #include "resolver/iterate/delegations.hpp"
 #include "resolver/iterate/denials.hpp"
+#include "resolver/iterate/event.hpp"
 #include "resolver/iterate/iterate.hpp"
+#include "resolver/iterate/no_cuts.hpp"
 #include "resolver/iterate/servers.hpp"
+#include "resolver/iterate/subnet_cache.hpp"
 
 #include <deque>
 #include <map>
@@ -20,14 +26,16 @@ using cache::RrsetPtr;
 /// What one client query has cost so far; carried through everything done for it, never refilled on the way.
 struct Budget {
     Budget(const Options& options, base::Instant now, const dnssec::Limits& limits, const base::Clock* clock,
-           dnssec::Stats* stats)
-        : deadline(now + options.limits.time), validation(limits, clock, stats)
+           dnssec::Stats* stats, dnssec::KnownSignatures* known = nullptr)
+        : deadline(now + options.limits.time), validation(limits, clock, stats, known)
     {
     }
     unsigned packets = 0;
+    unsigned lookups = 0;
     bool spent = false;
     base::Instant deadline;
     dnssec::Budget validation;
+    Watcher watcher;
 };
 using BudgetPtr = std::shared_ptr<Budget>;
 
@@ -72,12 +80,14 @@ struct Key {
     wire::Name name;
     wire::RrType type{};
     wire::RrClass rr_class{};
+    std::optional<base::Prefix> subnet{}; ///< of the client, where it makes a difference: `Parts::subnet_for`
     bool operator==(const Key&) const = default;
 };
 struct KeyHash {
     std::size_t operator()(const Key& key) const noexcept
     {
-        return key.name.hash() ^ (static_cast<std::size_t>(key.type) * 0x9E37'79B9'7F4A'7C15ULL);
+        const std::uint64_t hash = key.name.hash() ^ (static_cast<std::size_t>(key.type) * 0x9E37'79B9'7F4A'7C15ULL);
+        return key.subnet ? hash + base::keyed_hash(key.subnet->address().octets()) + key.subnet->length() : hash;
     }
 };
 
@@ -99,7 +109,11 @@ struct Pending {
     bool tcp = false;
     bool edns = false;
     bool probe = false;
+    std::optional<base::Prefix> subnet{}; ///< of the client, where the server may be told; of length 0 it is not
+    DelegationPtr group;                  ///< of upstreams that were asked; null: one server was
+    bool again = false;                   ///< see `Ask`
     unsigned near_misses = 0;
+    std::uint16_t octets = 0;
     base::Instant sent{};
     base::Instant deadline{};
 };
@@ -129,12 +143,17 @@ struct Engine::Parts {
     Upstream& upstream;
     cache::RrsetStore& store;
     const Options options;
-    std::vector<std::uint8_t> plain; ///< a reply whose question is in lower case again
+    std::shared_ptr<const dnssec::TrustAnchors> anchors; ///< those of the options until others are set
+    std::uint32_t anchors_set = 0;                       ///< how often others were: what was begun before is not kept
+    std::vector<std::uint8_t> plain;                     ///< a reply whose question is in lower case again
     Stats stats;
     dnssec::Stats validation_stats;
+    dnssec::KnownSignatures known_signatures;
     Servers servers;
     Delegations delegations;
+    NoCuts no_cuts;
     Denials denials;
+    SubnetCache subnets;
     Tell tell;
 
     std::deque<std::shared_ptr<Job>> ready;
@@ -145,30 +164,32 @@ struct Engine::Parts {
     std::unordered_map<wire::Name, std::weak_ptr<Trust>, NameHash> trusts_in_work;
     std::unordered_map<wire::Name, ZoneTrustPtr, NameHash> trusts;
     std::unordered_map<std::uint64_t, std::shared_ptr<Resolution>> resolutions;
-    std::set<std::pair<base::Instant, std::uint64_t>> resolution_timers;
+    /// When questions end, and when their clients do not want to wait any more. Each is as long as the next, so that
+    /// the first comes first.
+    using Dates = std::deque<std::pair<base::Instant, std::uint64_t>>;
+    Dates ends;
+    Dates ends_of_patience;
     std::uint64_t next_resolution = 0;
     std::vector<std::uint64_t> ended; ///< resolutions that are done, until nothing of them is in use
     std::unordered_map<Token, Pending> pending;
     std::set<std::pair<base::Instant, Token>> timers;
     Token next_token = 0;
-    std::size_t fetches_in_flight = 0;
-    std::unordered_map<wire::Name, unsigned, NameHash> fetches_by_zone;
+    Crowd fetches_in_flight;
+    std::uint64_t search = 0; ///< for loops, the running number
+    std::unordered_map<wire::Name, Crowd, NameHash> fetches_by_zone;
+    std::unordered_map<base::IpAddress, Crowd, Servers::Hash> fetches_by_server; ///< with a query on its way there
     std::unordered_map<Key, Failure, KeyHash> failures;
 
     [[nodiscard]] base::Instant now() const noexcept { return clock.now(); }
-    [[nodiscard]] bool validates() const noexcept
-    {
-        return options.dnssec && options.anchors && !options.anchors->empty();
-    }
+    [[nodiscard]] bool validates() const noexcept { return options.dnssec && anchors && !anchors->empty(); }
 
     [[nodiscard]] bool is_anchored(const wire::Name& name) const;
     void wake(const std::shared_ptr<Job>& job);
     void wake_next_turn(const std::shared_ptr<Job>& job) { next_turn.push_back(job); }
     void drain() noexcept;
-    void say(std::string_view what, const std::string& detail) const
-    {
-        if (tell) tell(what, detail);
-    }
+    /// Asked before an event is put together.
+    [[nodiscard]] bool is_watched(const Budget& by) const noexcept { return tell || by.watcher; }
+    void say(const Budget& by, const Event& event) const;
 
     /// The look-up for a question: one in flight, or a new one. Null where it would wait for itself, or where too much
     /// is in flight or too deep. `avoid`: servers whose data was bogus.
@@ -179,7 +200,23 @@ struct Engine::Parts {
                                                bool renews = false);
     [[nodiscard]] std::shared_ptr<Trust> trust(const wire::Name& name, const std::shared_ptr<Job>& waiter,
                                                const BudgetPtr& budget, unsigned depth);
+    [[nodiscard]] Crowd& crowd_of_zone(const wire::Name& zone);
+    [[nodiscard]] Crowd& crowd_of_server(const base::IpAddress& server);
+    /// Whether one more may come; the oldest gives way where it has had its chance. Jobs that waited are only woken.
+    [[nodiscard]] bool make_room(Crowd& crowd, std::size_t limit, const Job* newcomer);
+    /// Nobody would give way there.
+    [[nodiscard]] bool is_crowded(const base::IpAddress& server) const;
     void remember_trust(const ZoneTrustPtr& trust);
+    void set_anchors(std::shared_ptr<const dnssec::TrustAnchors> others);
+    /// Puts what was judged in the place of `before`, unless that began by anchors that are not trusted any more
+    /// (`begun`: `anchors_set` when it did).
+    RrsetPtr keep_judged(const RrsetPtr& before, cache::Rrset judged, std::uint32_t begun);
+    /// Keeps a set for everybody or, where it has one, for its network; hands out the one that counts.
+    RrsetPtr keep(cache::Rrset set);
+    /// What a search for this name and type has to know of the client's network: nothing where it makes no difference,
+    /// length 0 where it might and nothing may be told.
+    [[nodiscard]] std::optional<base::Prefix> subnet_for(const wire::Name& name, wire::RrType type,
+                                                         const std::optional<base::Prefix>& client) const noexcept;
     void remember_failure(const Key& key, std::optional<wire::ExtendedError> ede, const std::string& text,
                           std::chrono::seconds ttl);
     [[nodiscard]] const Failure* find_failure(const Key& key) const;
@@ -187,8 +224,16 @@ struct Engine::Parts {
     [[nodiscard]] RrsetPtr find_known(const Question& question, cache::Rank least, bool stale);
 
     /// Takes a question up; without `done` only to renew what is known.
-    void begin(const Question& question, Done done, bool again);
+    void begin(const Question& question, Done done, bool again, Watcher watcher = {});
+    /// The same with means that are there already, and as it stands.
+    void start(const Question& question, Done done, bool again, const BudgetPtr& budget);
     void refresh(const Question& question);
+    /// The first that belongs to a question in work; null without one.
+    [[nodiscard]] const Dates::value_type* next_date(Dates& dates) const
+    {
+        while (!dates.empty() && !resolutions.contains(dates.front().second)) dates.pop_front();
+        return dates.empty() ? nullptr : &dates.front();
+    }
     void clear_ended()
     {
         for (const std::uint64_t number : ended) resolutions.erase(number);

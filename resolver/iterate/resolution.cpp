@@ -53,9 +53,25 @@ std::optional<Answer> Resolution::known_only()
     return known;
 }
 
-Question Resolution::current_question() const
+Question Resolution::current_question() const { return question_of(current_, question_.checking_disabled); }
+
+Question Resolution::question_of(const Name& name, bool checking_disabled) const
 {
-    return {current_, question_.qtype, question_.qclass, question_.checking_disabled};
+    return {name, question_.qtype, question_.qclass, checking_disabled,
+            parts_.subnet_for(name, question_.qtype, question_.subnet)};
+}
+
+Key Resolution::key_of(const Name& name) const
+{
+    return {name, question_.qtype, question_.qclass, parts_.subnet_for(name, question_.qtype, question_.subnet)};
+}
+
+/// The longest scope counts for the whole chain.
+void Resolution::note_scope(const Rrset& set, Answer& answer)
+{
+    if (!set.network) return;
+    const auto bits = static_cast<std::uint8_t>(set.network->length());
+    answer.subnet_scope = std::max(answer.subnet_scope.value_or(0), bits);
 }
 
 bool Resolution::needs_judge(const Rrset& set) const
@@ -97,19 +113,21 @@ Resolution::Next Resolution::look()
         done_ = true;
         return Next::wait;
     }
-    if (const Failure* failure = parts_.find_failure({current_, question_.qtype, question_.qclass})) {
+    if (const Failure* failure = parts_.find_failure(key_of(current_))) {
         ++parts_.stats.cached_failures;
         fail(failure->ede, failure->text);
         return Next::wait;
     }
     refresh_ = false;
     asked_ = asked_here_ = true;
-    if (parts_.options.serve_stale && !bogus_)
+    if (parts_.options.serve_stale && !bogus_) {
         before_ = parts_.find_known(current_question(), cache::Rank::answer, true);
+        before_by_ = parts_.anchors_set;
+    }
     phase_ = Phase::fetched;
     fetch_ = parts_.fetch(current_question(), shared_from_this(), budget_, depth_ + 1, avoid_, whole_name_, renews_);
     if (!fetch_) {
-        fail(ExtendedError::other, "too many questions in work");
+        fail(ExtendedError::other, current_.to_text() + ": too many questions in work");
         return Next::wait;
     }
     if (parts_.options.serve_stale && parts_.options.stale_client_timeout == 0ms && tell_)
@@ -128,10 +146,19 @@ Resolution::Next Resolution::take_fetched()
     }
     if (fetched.rcode == Rcode::YXDOMAIN) {
         answer_.rcode = Rcode::YXDOMAIN;
-        for (const RrsetPtr& set : fetched.more) answer_.answers.push_back(set);
-        any_unchecked_ = true;
-        end();
-        return Next::wait;
+        if (fetched.more.empty()) {
+            any_unchecked_ = true;
+            end();
+            return Next::wait;
+        }
+        // The DNAME that says so must be believed, too.
+        any_.assign(fetched.more.rbegin(), fetched.more.rend());
+        const RrsetPtr first = any_.back();
+        any_.pop_back();
+        if (!needs_judge(*first)) return accept(first);
+        judge_ = std::make_unique<Judge>(parts_, first);
+        phase_ = Phase::judge;
+        return Next::go_on;
     }
     if (!fetched.set && bogus_) {
         fail(bogus_->ede, bogus_->ede_text); // nobody else knows better: the first reason counts
@@ -163,6 +190,7 @@ Resolution::Next Resolution::judge()
     }
     const RrsetPtr set = judge_->result();
     const bool spent = judge_->is_spent();
+    if (parts_.is_watched(*budget_)) tell_judged(*set);
     judge_.reset();
     if (!set->is_data() && !(set->owner == current_) && set->state != ValidationState::secure && !spent) {
         // That a name above is not there is believed of those alone who prove it.
@@ -175,6 +203,23 @@ Resolution::Next Resolution::judge()
         return Next::go_on;
     }
     return accept(set);
+}
+
+void Resolution::tell_judged(const Rrset& set) const
+{
+    Event event;
+    event.kind = Event::Kind::judged;
+    event.name = &set.owner;
+    event.type = set.type;
+    event.set = &set;
+    event.state = set.state;
+    event.ede = set.ede;
+    event.text = set.ede_text;
+    if (const auto& verdict = judge_->verdict()) {
+        event.key_tag = verdict->key_tag;
+        event.algorithm = verdict->algorithm;
+    }
+    parts_.say(*budget_, event);
 }
 
 /// Bogus data may be one server's fault alone: the same question to others of the zone.
@@ -198,6 +243,8 @@ Resolution::Next Resolution::accept(const RrsetPtr& set)
         return Next::wait;
     }
     grown_old_ = grown_old_ || has_grown_old(*set);
+    add_proof_of_insecurity(*set);
+    note_scope(*set, answer_);
     any_insecure_ = any_insecure_ || set->state == ValidationState::insecure || set->state == ValidationState::bogus;
     any_unchecked_ = any_unchecked_ || set->state == ValidationState::unchecked;
     if (set->ede && !answer_.ede) {
@@ -258,7 +305,7 @@ Resolution::Next Resolution::follow(const RrsetPtr& alias)
     }
     if (++aliases_ > parts_.options.limits.aliases) {
         ++parts_.stats.budget_aliases;
-        fail(ExtendedError::other, "too many aliases");
+        fail(ExtendedError::other, current_.to_text() + ": too many aliases");
         return Next::wait;
     }
     current_ = *target;
@@ -272,62 +319,6 @@ Resolution::Next Resolution::follow(const RrsetPtr& alias)
     return Next::go_on;
 }
 
-/// RFC 8767: what is past its time, where nothing better is to be had.
-bool Resolution::give_stale()
-{
-    if (!parts_.options.serve_stale) return false;
-    Answer stale;
-    stale.rcode = Rcode::NOERROR;
-    stale.stale = true;
-    stale.stale_ttl = wire::Ttl{parts_.options.stale_ttl};
-    Name name = question_.qname;
-    bool insecure = false;
-    for (unsigned hop = 0; hop <= parts_.options.limits.aliases; ++hop) {
-        const RrsetPtr set =
-            parts_.find_known({name, question_.qtype, question_.qclass, false}, cache::Rank::answer, true);
-        if (!set || (set->state == ValidationState::bogus)) return false;
-        if (needs_judge(*set)) return false;
-        if (set->ttl.seconds() == 0) return false; // was never meant to be kept
-        insecure = insecure || set->state != ValidationState::secure;
-        if (!set->is_data()) {
-            if (set->kind == RrsetKind::nxdomain) stale.rcode = Rcode::NXDOMAIN;
-            stale.authority = set->authority;
-            break;
-        }
-        for (const RrsetPtr& each : set->authority) {
-            if (each->type == RrType::DNAME) stale.answers.push_back(each);
-        }
-        stale.answers.push_back(set);
-        if (set->type != RrType::CNAME || question_.qtype == RrType::CNAME) break;
-        const auto target = alias_target(*set);
-        if (!target) return false;
-        name = *target;
-    }
-    stale.state = insecure ? ValidationState::insecure : ValidationState::secure;
-    if (parts_.options.stale_ede) {
-        stale.ede = stale.rcode == Rcode::NXDOMAIN ? ExtendedError::stale_nxdomain_answer : ExtendedError::stale_answer;
-    }
-    ++parts_.stats.stale_answers;
-    const Done tell = std::move(tell_);
-    tell_ = nullptr;
-    if (tell) tell(stale);
-    return true;
-}
-
-/// Bogus data is no better than none: what was good before it stands in its place, and is given out while it may.
-void Resolution::put_back_stale()
-{
-    if (!parts_.options.serve_stale || !before_ || before_->state == ValidationState::bogus ||
-        before_->is_fresh(parts_.now()) || needs_judge(*before_) || known_only_) {
-        return;
-    }
-    const RrsetPtr now_there = parts_.store.find(before_->owner, before_->type, before_->rr_class, parts_.now());
-    if (!now_there || now_there->state != ValidationState::bogus) return;
-    parts_.store.put_back(now_there, before_);
-    parts_.remember_failure({current_, question_.qtype, question_.qclass}, now_there->ede, now_there->ede_text,
-                            parts_.options.failure_ttl);
-}
-
 void Resolution::timer(base::Instant now)
 {
     if (done_) return;
@@ -337,49 +328,7 @@ void Resolution::timer(base::Instant now)
         return;
     }
     ++parts_.stats.budget_time;
-    fail(ExtendedError::no_reachable_authority, "no answer in time");
-}
-
-void Resolution::fail(std::optional<ExtendedError> ede, std::string text)
-{
-    if (done_) return;
-    ++parts_.stats.failures;
-    put_back_stale();
-    if (budget_->spent || budget_->validation.is_spent() || parts_.now() >= budget_->deadline) {
-        parts_.remember_failure({question_.qname, question_.qtype, question_.qclass}, ede, text,
-                                parts_.options.failure_ttl);
-    }
-    if (tell_ && !known_only_ && give_stale()) {
-        done_ = true;
-    } else {
-        answer_ = Answer{};
-        answer_.rcode = Rcode::SERVFAIL;
-        answer_.ede = ede;
-        answer_.ede_text = std::move(text);
-        answer_.state = ValidationState::bogus;
-    }
-    any_insecure_ = true;
-    end();
-}
-
-void Resolution::end()
-{
-    if (answer_.rcode != Rcode::SERVFAIL) {
-        answer_.state = any_unchecked_  ? ValidationState::unchecked
-                        : any_insecure_ ? ValidationState::insecure
-                                        : ValidationState::secure;
-    }
-    answer_.from_store = !asked_;
-    if (!asked_) ++parts_.stats.answers_from_store;
-    fetch_.reset();
-    judge_.reset();
-    const Done tell = std::move(tell_);
-    tell_ = nullptr;
-    done_ = true;
-    parts_.ended.push_back(number_);
-    if (tell) tell(answer_);
-    const bool renew = parts_.options.prefetch && grown_old_ && !asked_ && !known_only_ && !renews_;
-    if (renew && answer_.rcode != Rcode::SERVFAIL) parts_.refresh(question_);
+    fail(ExtendedError::no_reachable_authority, current_.to_text() + ": no answer in time");
 }
 
 } // namespace sallyport::resolver::iterate

@@ -30,12 +30,18 @@ private:
     [[nodiscard]] Next follow(const RrsetPtr& alias);
     [[nodiscard]] RrsetPtr find();
     [[nodiscard]] Question current_question() const;
+    [[nodiscard]] Question question_of(const wire::Name& name, bool checking_disabled) const;
+    [[nodiscard]] Key key_of(const wire::Name& name) const;
+    static void note_scope(const cache::Rrset& set, Answer& answer);
     [[nodiscard]] bool needs_judge(const cache::Rrset& set) const;
     [[nodiscard]] bool again_elsewhere(const RrsetPtr& judged);
     [[nodiscard]] bool give_stale();
     [[nodiscard]] RrsetPtr newest(const RrsetPtr& set) const;
     [[nodiscard]] bool has_grown_old(const cache::Rrset& set) const;
     void put_back_stale();
+    void tell_judged(const cache::Rrset& set) const;
+    void withhold_from_sentinel();
+    void add_proof_of_insecurity(const cache::Rrset& target);
     void fail(std::optional<wire::ExtendedError> ede, std::string text);
     void end();
 
@@ -47,10 +53,11 @@ private:
     Answer answer_;
     bool any_insecure_ = false;
     bool any_unchecked_ = false;
-    bool refresh_;           ///< the next look-up asks, whatever is known
-    bool renews_;            ///< nobody waits: what is in the last tenth of its life is asked for anew
-    bool grown_old_ = false; ///< something in the answer is in the last tenth of its life
-    RrsetPtr before_;        ///< what was known, past its time, before others were asked
+    bool refresh_;                ///< the next look-up asks, whatever is known
+    bool renews_;                 ///< nobody waits: what is in the last tenth of its life is asked for anew
+    bool grown_old_ = false;      ///< something in the answer is in the last tenth of its life
+    RrsetPtr before_;             ///< what was known, past its time, before others were asked
+    std::uint32_t before_by_ = 0; ///< `Parts::anchors_set` when that was looked up
     bool known_only_ = false;
     bool asked_ = false;
     bool asked_here_ = false; ///< for the current name

@@ -18,14 +18,16 @@ constexpr std::size_t kRrsigFixed = 18; // up to the signer's name (RFC 4034 §3
 /// Collects the records of one section.
 class SectionReader {
 public:
-    SectionReader(std::vector<Rrset>& sets, Rank rank, bool keep_signatures_as_data) noexcept
-        : sets_(sets), rank_(rank), signatures_as_data_(keep_signatures_as_data)
+    SectionReader(std::vector<Rrset>& sets, Rank rank, wire::RrClass qclass, bool keep_signatures_as_data) noexcept
+        : sets_(sets), rank_(rank), qclass_(qclass), signatures_as_data_(keep_signatures_as_data)
     {
     }
 
     [[nodiscard]] bool add(const wire::RecordView& record, base::Bytes message)
     {
         if (record.type == RrType::OPT || record.type == RrType::TSIG || wire::is_meta(record.type)) return true;
+        // Of another class nobody asked.
+        if (record.rr_class != qclass_ && qclass_ != wire::RrClass::ANY) return true;
         rdata_.clear();
         const auto read = wire::decompress_rdata(message, record.rdata_offset,
                                                  static_cast<std::uint16_t>(record.rdata.size()), record.type, rdata_);
@@ -74,15 +76,18 @@ private:
     std::vector<std::uint64_t> hashes_;
     std::vector<std::uint8_t> rdata_;
     Rank rank_;
+    wire::RrClass qclass_;
     bool signatures_as_data_;
 };
 
-bool read_section(wire::RecordRange records, base::Bytes message, std::vector<Rrset>& sets, Rank rank,
+bool read_section(wire::RecordRange records, const wire::MessageView& message, std::vector<Rrset>& sets, Rank rank,
                   bool signatures_as_data, bool& incomplete)
 {
-    SectionReader reader(sets, rank, signatures_as_data);
+    // Errors may come without the question; then there are no answers either.
+    const auto qclass = message.header().question_count == 0 ? wire::RrClass::IN : message.qclass();
+    SectionReader reader(sets, rank, qclass, signatures_as_data);
     for (const wire::RecordView& record : records) {
-        if (!reader.add(record, message)) return false;
+        if (!reader.add(record, message.bytes())) return false;
     }
     incomplete = incomplete || reader.is_incomplete();
     return true;
@@ -212,13 +217,12 @@ std::optional<Response> read_response(const wire::MessageView& message, RrType q
     response.edns = message.edns() != nullptr;
     const bool aa = response.authoritative;
     const bool raw = qtype == RrType::RRSIG;
-    const base::Bytes bytes = message.bytes();
     bool& incomplete = response.incomplete;
-    if (!read_section(message.answers(), bytes, response.answers, aa ? Rank::answer_auth : Rank::answer, raw,
+    if (!read_section(message.answers(), message, response.answers, aa ? Rank::answer_auth : Rank::answer, raw,
                       incomplete) ||
-        !read_section(message.authorities(), bytes, response.authority, aa ? Rank::authority_auth : Rank::referral,
+        !read_section(message.authorities(), message, response.authority, aa ? Rank::authority_auth : Rank::referral,
                       false, incomplete) ||
-        !read_section(message.additionals(), bytes, response.additional, Rank::additional, false, incomplete)) {
+        !read_section(message.additionals(), message, response.additional, Rank::additional, false, incomplete)) {
         return std::nullopt;
     }
     join_signatures(response);

@@ -23,6 +23,7 @@ struct Response {
     bool recursion_available = false;
     bool edns = false;
     bool incomplete = false; ///< records were left out, for their RDATA does not fit their type
+    std::size_t octets = 0;  ///< of the message
     std::vector<cache::Rrset> answers;
     std::vector<cache::Rrset> authority;
     std::vector<cache::Rrset> additional;

@@ -1,6 +1,7 @@
 #include "resolver/iterate/servers.hpp"
 
 #include "base/hash.hpp"
+#include "resolver/iterate/make_place.hpp"
 
 #include <algorithm>
 
@@ -79,17 +80,15 @@ milliseconds Servers::timeout(const base::IpAddress& address) const
     return std::chrono::ceil<milliseconds>(std::min<microseconds>(wait, options_.most_timeout));
 }
 
-microseconds Servers::cost(const base::IpAddress& address) const
+microseconds Servers::cost(const Server* server) const
 {
-    const Server* server = find(address);
     if (server == nullptr) return options_.first_timeout;
     const microseconds base = server->smoothed.count() != 0 ? server->smoothed : microseconds{options_.first_timeout};
     return base * (1U << std::min(server->failures, 6U));
 }
 
-bool Servers::is_paused(const base::IpAddress& address, base::Instant now) const
+bool Servers::is_paused(const Server* server, base::Instant now) const
 {
-    const Server* server = find(address);
     if (server == nullptr || server->failures < options_.failures_to_pause) return false;
     // Past the pause one query at a time may find out whether it is back.
     return now < server->paused_until || server->probing;
@@ -97,16 +96,15 @@ bool Servers::is_paused(const base::IpAddress& address, base::Instant now) const
 
 void Servers::set_lame(const base::IpAddress& address, const wire::Name& zone, wire::RrType qtype, base::Instant now)
 {
-    if (lame_.size() >= options_.max_servers_kept) {
-        std::erase_if(lame_, [&](const auto& entry) { return entry.second.until <= now; });
-        if (lame_.size() >= options_.max_servers_kept) lame_.erase(lame_.begin());
-    }
-    lame_.insert_or_assign(lame_key(address, zone, qtype), Lame{address, zone, qtype, now + options_.lame_for});
+    const std::uint64_t key = lame_key(address, zone, qtype);
+    make_place(lame_, options_.max_servers_kept, key, [&](const auto& entry) { return entry.second.until <= now; });
+    lame_.insert_or_assign(key, Lame{address, zone, qtype, now + options_.lame_for});
 }
 
 bool Servers::is_lame(const base::IpAddress& address, const wire::Name& zone, wire::RrType qtype,
                       base::Instant now) const
 {
+    if (lame_.empty()) return false;
     const auto it = lame_.find(lame_key(address, zone, qtype));
     return it != lame_.end() && it->second.address == address && it->second.zone == zone && it->second.qtype == qtype &&
            now < it->second.until;

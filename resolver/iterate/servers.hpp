@@ -23,6 +23,7 @@ struct Server {
     /// Does not understand EDNS, as far as one reply said: believed for `Options::lame_for`. Without an end, one forged
     /// or passing FORMERR would leave the server without DNSSEC for good.
     base::Instant plain_until{};
+    base::Instant no_subnet_until{}; ///< does not like the option of RFC 7871: asked without it for a while
     bool cookie_known = false;
     std::array<std::uint8_t, 32> cookie{};
     std::uint8_t cookie_size = 0;
@@ -31,6 +32,10 @@ struct Server {
 /// Servers by address, and which zones they do not serve though they should. Bounded: the one unused longest goes.
 class Servers {
 public:
+    struct Hash {
+        std::size_t operator()(const base::IpAddress& address) const noexcept;
+    };
+
     explicit Servers(const Options& options) : options_(options) {}
 
     /// The entry; made where there is none.
@@ -42,8 +47,13 @@ public:
     /// How long to wait for it now; doubled by each failure in a row.
     [[nodiscard]] std::chrono::milliseconds timeout(const base::IpAddress& address) const;
     /// What choosing it costs: its round trip, or what is assumed.
-    [[nodiscard]] std::chrono::microseconds cost(const base::IpAddress& address) const;
-    [[nodiscard]] bool is_paused(const base::IpAddress& address, base::Instant now) const;
+    [[nodiscard]] std::chrono::microseconds cost(const base::IpAddress& address) const { return cost(find(address)); }
+    [[nodiscard]] std::chrono::microseconds cost(const Server* server) const;
+    [[nodiscard]] bool is_paused(const base::IpAddress& address, base::Instant now) const
+    {
+        return is_paused(find(address), now);
+    }
+    [[nodiscard]] bool is_paused(const Server* server, base::Instant now) const;
 
     /// Lame for one type only: some servers have no idea of AAAA, and answer A well (RFC 4074 §4).
     void set_lame(const base::IpAddress& address, const wire::Name& zone, wire::RrType qtype, base::Instant now);
@@ -52,9 +62,6 @@ public:
     [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
 
 private:
-    struct Hash {
-        std::size_t operator()(const base::IpAddress& address) const noexcept;
-    };
     struct Lame {
         base::IpAddress address;
         wire::Name zone;

@@ -24,8 +24,13 @@ std::int64_t date_of(const Engine::Parts& parts)
 } // namespace
 
 Trust::Trust(Engine::Parts& parts, const Name& name, BudgetPtr budget, unsigned depth)
-    : Job(parts, std::move(budget), depth), name_(name), anchors_(parts.options.anchors)
+    : Job(parts, std::move(budget), depth), name_(name), anchors_(parts.anchors), begun_(parts.anchors_set)
 {
+}
+
+void Trust::remember(const ZoneTrustPtr& trust)
+{
+    if (begun_ == parts_.anchors_set) parts_.remember_trust(trust);
 }
 
 bool Trust::waits_for(const Job& other, unsigned depth) const
@@ -55,13 +60,14 @@ Trust::Next Trust::begin()
 {
     const auto trust = anchors_->find(name_, date_of(parts_));
     if (trust.status != dnssec::TrustAnchors::Status::anchored) {
-        settle(name_, ValidationState::insecure, std::nullopt, {}, wire::Ttl{3600});
+        // Not remembered: a negative anchor may end at any time (RFC 7646 §2), and to look it up is cheap.
+        settle(name_, ValidationState::insecure, std::nullopt, {}, wire::Ttl{0});
         return Next::go_on;
     }
     anchor_ = trust.anchor;
     for (Name zone = name_; zone.is_under(anchor_->zone); zone = zone.parent()) {
         const auto it = parts_.trusts.find(zone);
-        if (it != parts_.trusts.end() && parts_.now() < it->second->expires) {
+        if (it != parts_.trusts.end() && parts_.now() < it->second->expires && begun_ == parts_.anchors_set) {
             current_ = it->second;
             phase_ = Phase::down;
             return Next::go_on;
@@ -116,7 +122,8 @@ Trust::Next Trust::put_off(Step step)
         return Next::wait;
     }
     spent_ = true;
-    settle(next_, ValidationState::bogus, ExtendedError::dnssec_bogus, "too much work to validate", wire::Ttl{0});
+    settle(next_, ValidationState::bogus, ExtendedError::dnssec_bogus, next_.to_text() + ": too much work to validate",
+           wire::Ttl{0});
     return Next::go_on;
 }
 
@@ -136,7 +143,7 @@ Trust::Next Trust::take_ds()
     if (fetch_) {
         if (!fetch_->is_done()) return Next::wait;
         ds_ = fetch_->result().set;
-        spent_ = fetch_->result().spent;
+        spent_ = fetch_->result().spent || fetch_->result().crowded_out;
     }
     if (!ds_ && bogus_) {
         settle(next_, ValidationState::bogus, bogus_->ede, dnssec::describe(*bogus_, current_->zone, next_, RrType::DS),
@@ -194,7 +201,8 @@ Trust::Next Trust::check_ds()
     }
     Rrset judged = with_state(*ds_, ValidationState::secure);
     cut(judged, verdict.ttl, parts_.now());
-    ds_ = parts_.store.replace(ds_, std::move(judged), parts_.now());
+    ds_ = parts_.keep_judged(ds_, std::move(judged), begun_);
+    tell(Event::Kind::cut, *ds_, verdict);
     restarts_ = 0;
     avoid_.clear();
     bogus_.reset();
@@ -212,7 +220,7 @@ Trust::Next Trust::check_ds_denial()
         Rrset judged = with_state(*ds_, verdict.state);
         judged.authority = denial_->sets();
         judged.expires = std::min(judged.expires, denial_->good_until());
-        ds_ = parts_.store.replace(ds_, std::move(judged), parts_.now());
+        ds_ = parts_.keep_judged(ds_, std::move(judged), begun_);
     }
     switch (denial_->finding()) {
     case dnssec::Finding::unsigned_delegation:
@@ -258,7 +266,7 @@ Trust::Next Trust::take_keys()
     if (!keys_set_) {
         if (fetch_ && !fetch_->is_done()) return Next::wait;
         if (fetch_) keys_set_ = fetch_->result().set;
-        if (fetch_) spent_ = fetch_->result().spent;
+        if (fetch_) spent_ = fetch_->result().spent || fetch_->result().crowded_out;
     }
     const bool anchored = anchor_->zone == next_;
     trusted_ds_.clear();
@@ -326,12 +334,26 @@ Trust::Next Trust::check_keys()
     zone->expires = parts_.now() + std::chrono::seconds(seconds);
     Rrset judged = with_state(*keys_set_, ValidationState::secure);
     cut(judged, verdict.ttl, parts_.now());
-    keys_set_ = parts_.store.replace(keys_set_, std::move(judged), parts_.now());
-    parts_.remember_trust(zone);
-    if (parts_.tell) parts_.say("trust", next_.to_text() + " secure");
+    keys_set_ = parts_.keep_judged(keys_set_, std::move(judged), begun_);
+    remember(zone);
+    tell(Event::Kind::keys, *keys_set_, verdict);
     current_ = zone;
     phase_ = Phase::down;
     return Next::go_on;
+}
+
+void Trust::tell(Event::Kind kind, const Rrset& set, const Verdict& verdict) const
+{
+    if (!parts_.is_watched(*budget_)) return;
+    Event event;
+    event.kind = kind;
+    event.name = &next_;
+    event.type = set.type;
+    event.set = &set;
+    event.state = ValidationState::secure;
+    event.key_tag = verdict.key_tag;
+    event.algorithm = verdict.algorithm;
+    parts_.say(*budget_, event);
 }
 
 void Trust::settle(const Name& zone, ValidationState state, std::optional<ExtendedError> ede, std::string text,
@@ -342,12 +364,20 @@ void Trust::settle(const Name& zone, ValidationState state, std::optional<Extend
     trust->state = state == ValidationState::indeterminate ? ValidationState::bogus : state;
     trust->ede = ede;
     trust->text = std::move(text);
-    if (parts_.tell) {
-        parts_.say("trust",
-                   zone.to_text() + (state == ValidationState::insecure ? " insecure " : " bogus ") + trust->text);
+    if (parts_.is_watched(*budget_)) {
+        Event event;
+        event.kind = Event::Kind::zone;
+        event.name = &trust->zone;
+        event.state = trust->state;
+        event.ede = ede;
+        event.text = trust->text;
+        const RrsetPtr keys = parts_.store.find(zone, RrType::DNSKEY, wire::RrClass::IN, parts_.now());
+        event.set = keys.get();
+        if (trust->text.empty() && phase_ == Phase::ds_denial) event.text = "no DS, proven";
+        parts_.say(*budget_, event);
     }
     trust->expires = parts_.now() + std::chrono::seconds(ttl.seconds());
-    if (!spent_ && ttl.seconds() > 0) parts_.remember_trust(trust);
+    if (!spent_ && ttl.seconds() > 0) remember(trust);
     result_ = std::move(trust);
     finish();
 }

@@ -32,6 +32,8 @@ private:
     [[nodiscard]] bool again_elsewhere(const dnssec::Verdict& verdict);
     [[nodiscard]] Next put_off(dnssec::Step step);
     void enter_keys(const wire::Name& zone);
+    void tell(Event::Kind kind, const cache::Rrset& set, const dnssec::Verdict& verdict) const;
+    void remember(const ZoneTrustPtr& trust);
     void settle(const wire::Name& zone, wire::ValidationState state, std::optional<wire::ExtendedError> ede,
                 std::string text, wire::Ttl ttl);
 
@@ -39,6 +41,7 @@ private:
     Phase phase_ = Phase::begin;
     const dnssec::AnchorPoint* anchor_ = nullptr;
     std::shared_ptr<const dnssec::TrustAnchors> anchors_; ///< keeps `anchor_`
+    std::uint32_t begun_;                                 ///< see `Parts::anchors_set`
     ZoneTrustPtr current_;                                ///< the deepest zone whose keys are known
     wire::Name next_;                                     ///< the name below it that may be a cut
     RrsetPtr ds_;                                         ///< of `next_`, secure

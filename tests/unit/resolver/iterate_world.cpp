@@ -106,6 +106,10 @@ std::vector<std::uint8_t> World::message(const Sent& sent, const Reply& reply) c
         static_cast<void>(
             writer.record(line.section, name(line.owner), line.type, wire::RrClass::IN, wire::Ttl{line.ttl}, *rdata));
     }
+    if (reply.subnet && writer.begin_opt(1232, false)) {
+        static_cast<void>(writer.option(wire::EdnsOptionCode::CLIENT_SUBNET, *reply.subnet));
+        writer.end_opt();
+    }
     const base::Bytes done = writer.message();
     return {done.begin(), done.end()};
 }

@@ -26,6 +26,7 @@ struct Reply {
         std::uint32_t ttl = 300;
     };
     std::vector<Line> lines;
+    std::optional<std::vector<std::uint8_t>> subnet{}; ///< the data of an option of RFC 7871
 
     Reply& answer(const std::string& owner, wire::RrType type, const std::string& rdata, std::uint32_t ttl = 300);
     Reply& authority(const std::string& owner, wire::RrType type, const std::string& rdata, std::uint32_t ttl = 300);
@@ -51,7 +52,7 @@ struct Sent {
 /// Nothing: no reply, ever.
 using Server = std::function<std::optional<Reply>(const Sent&)>;
 
-class World final : public Upstream {
+class World : public Upstream {
 public:
     explicit World(Options options = {}, cache::RrsetOptions store = {});
 
