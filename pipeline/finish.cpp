@@ -26,6 +26,7 @@ Finisher::Finisher(const Options& options, const base::SipKey& cookie_secret, St
       cookies_(options.cookies),
       nsid_(options.nsid.begin(), options.nsid.end()),
       cookie_(cookie_secret),
+      subnets_(options.client_subnet),
       stats_(stats)
 {
 }
@@ -46,7 +47,7 @@ std::size_t Finisher::reserve(const Query& query) const noexcept
     if (answers_cookie(query)) size += kOptionHead + std::tuple_size_v<FullCookie>;
     if (edns->nsid && !nsid_.empty()) size += kOptionHead + nsid_.size();
     if (wants_keepalive(query)) size += kKeepaliveOption;
-    return size;
+    return size + subnets_.reserve(*edns);
 }
 
 bool Finisher::wants_keepalive(const Query& query) const noexcept
@@ -103,6 +104,7 @@ void Finisher::write_opt(Query& query, const wire::EdnsView& asked, std::uint32_
         base::store_be16(timeout, 0, keepalive_);
         fits = answer.option(wire::EdnsOptionCode::TCP_KEEPALIVE, timeout);
     }
+    if (fits) fits = subnets_.write(query, asked, answer);
     // EDE is for people: where there is no room for it the answer goes without.
     if (fits && query.ede) (void)answer.extended_error(query.ede->code, query.ede->text);
     const bool pad = padding_block_ != 0 && is_encrypted(query.client.transport);

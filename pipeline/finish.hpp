@@ -1,5 +1,6 @@
 #pragma once
 
+#include "pipeline/client_subnets.hpp"
 #include "pipeline/options.hpp"
 #include "pipeline/pipeline.hpp"
 #include "pipeline/server_cookie.hpp"
@@ -36,6 +37,7 @@ private:
     bool cookies_;
     std::vector<std::uint8_t> nsid_;
     ServerCookie cookie_;
+    ClientSubnets subnets_;
     Stats& stats_;
 };
 

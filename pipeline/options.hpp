@@ -2,7 +2,9 @@
 
 #include "base/ip_address.hpp"
 #include "policy/options.hpp"
+#include "resolver/iterate/options.hpp"
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -34,8 +36,24 @@ struct BlockOptions {
     std::uint32_t ttl = 60;
 };
 
+/// Queries that wait for their answer, of one worker.
+struct WaitOptions {
+    std::uint32_t per_client = 1000;               ///< of one IPv4 address, or one /64 of IPv6; more get SERVFAIL
+    std::chrono::milliseconds stale_after{1800};   ///< a client takes what is stale (RFC 8767 §5)
+    std::chrono::milliseconds late_over_udp{1900}; ///< older ones are not answered over UDP, where there are many
+    std::uint32_t late_from = 100;                 ///< so many of one client, or half of `queries_in_flight`
+    std::chrono::milliseconds longest{10'000};     ///< then SERVFAIL
+};
+
+/// Who may be told of the network that a client is in (RFC 7871). Nobody where the rules name nobody.
+struct ClientSubnetOptions {
+    resolver::iterate::SubnetOptions rules{};
+    bool from_clients = false; ///< what clients say of their network is believed
+};
+
 struct Options {
     BlockOptions block;
+    ClientSubnetOptions client_subnet;
     policy::AccessOptions access;
     policy::RateLimitOptions rate_limit;
     DdrOptions ddr;
@@ -55,6 +73,7 @@ struct Options {
     std::uint32_t keepalive_milliseconds = 10'000;
     /// Queries that wait for their answer at once, per worker.
     std::uint32_t queries_in_flight = 20'000;
+    WaitOptions waiting;
     /// What their requests may take, octets, per worker. One of up to 1 KiB always finds room: there are so many at
     /// most.
     std::uint32_t queries_in_flight_octets = 32U << 20U;

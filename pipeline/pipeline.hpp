@@ -19,6 +19,7 @@
 
 #include <array>
 #include <memory>
+#include <optional>
 #include <string_view>
 
 namespace sallyport::lua {
@@ -50,6 +51,16 @@ enum class Step : std::uint8_t { next, answered, drop, suspended };
 class Pipeline;
 class Observer;
 
+/// Whoever has a timer for the pipeline: it reads no clock.
+class Alarm {
+public:
+    /// `Pipeline::expire` is called then, or a little later. Takes the place of what was set before.
+    virtual void set(base::Instant when) noexcept = 0;
+
+protected:
+    ~Alarm() = default;
+};
+
 /// What a worker's pipeline works with beside its own parts. Each is borrowed and may be null: what is not there is not
 /// in the walk.
 struct Services {
@@ -57,6 +68,7 @@ struct Services {
     resolver::Backend* resolver = nullptr;
     lua::Runtime* script = nullptr;
     Observer* observer = nullptr;
+    Alarm* alarm = nullptr; ///< without one nobody is told that a query has waited too long
 };
 
 /// One step of the walk. A stage adapts one module to `Query` and decides nothing else.
@@ -79,6 +91,7 @@ struct Stats {
     base::Counter ddr_answers;
     base::Counter from_rule, from_zone, from_cache, from_stale_cache, from_upstream;
     base::Counter unresolved, resolver_overloaded, unknown_group;
+    base::Counter client_full, late_unanswered, waited_too_long, stale_in_time;
 
     template <class V>
     void each(V&& visit) const
@@ -113,6 +126,13 @@ struct Stats {
         visit("from_upstream_total", "Answers that were asked of others", from_upstream);
         visit("unresolved_total", "Queries answered SERVFAIL because nobody answered", unresolved);
         visit("resolver_overloaded_total", "Queries that found too many questions in flight", resolver_overloaded);
+        visit("client_in_flight_full_total", "Queries answered SERVFAIL because too many of their client were waiting",
+              client_full);
+        visit("late_unanswered_total", "Answers over UDP that came late while many waited, and were not sent",
+              late_unanswered);
+        visit("waited_too_long_total", "Queries whose client had waited as long as any may", waited_too_long);
+        visit("stale_in_time_total", "Stale answers given because the new one took too long (RFC 8767 5)",
+              stale_in_time);
         visit("unknown_group_total", "Queries that a rule sent to a group of upstreams that is not there",
               unknown_group);
     }
@@ -134,6 +154,12 @@ public:
     void resume(Query& query, Step step, base::Instant now) noexcept;
     /// What the resolver found out for a suspended query.
     void resolved(Query& query, const resolver::Outcome& outcome, base::Instant now) noexcept;
+    /// Time has passed: stale answers and failures for those who have waited long enough.
+    void expire(base::Instant now) noexcept;
+    /// When `expire` should be called next.
+    [[nodiscard]] std::optional<base::Instant> due() const noexcept;
+    /// What was kept before is not given out past its time any more: it was found out by other rules.
+    void policy_changed(base::Instant now) noexcept;
     /// The client went: its waiting queries are let go; whoever holds them is told by the hook that unlinks.
     void abandon(QueryList& queries) noexcept;
 
@@ -164,6 +190,9 @@ private:
     Step precheck(Query& query) noexcept;
     void walk(Query& query, std::size_t stage) noexcept;
     void keep(Query& query) noexcept;
+    [[nodiscard]] Step write_chain(Query& query) noexcept;
+    void give_stale(Query& query, base::Instant now) noexcept;
+    void give_up(Query& query, base::Instant now) noexcept;
     void judge(Query& query) noexcept;
     void deliver(Query& query) noexcept;
     void observe(Query& query, base::Bytes answer, wire::Rcode rcode) noexcept;

@@ -96,6 +96,12 @@ public:
     /// For a stage of someone else's that holds queries; unlinks itself when the client goes.
     boost::intrusive::list_member_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> waiting;
 
+    /// Of those that wait, by age (`Waiting`).
+    boost::intrusive::list_member_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> age;
+
+    /// The answer is meant for clients within so many bits of the network that was told of (RFC 7871).
+    std::optional<std::uint8_t> subnet_scope;
+
     /// May not be kept by anyone (cache-control: max-age=0).
     bool uncacheable = false;
 

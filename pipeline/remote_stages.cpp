@@ -92,7 +92,7 @@ cache::Key key_of(const Query& query) noexcept
     return key;
 }
 
-resolver::Question question_of(const Query& query) noexcept
+resolver::Question question_of(const Query& query, const ClientSubnets& subnets) noexcept
 {
     resolver::Question question;
     question.qname = query.chained ? query.rest : query.qname;
@@ -101,6 +101,7 @@ resolver::Question question_of(const Query& query) noexcept
     question.dnssec_ok = query.dnssec_ok;
     question.checking_disabled = wants_checking_disabled(query);
     question.group = query.group;
+    if (subnets.is_on()) question.subnet = subnets.subnet_for(query, question.qname);
     return question;
 }
 
@@ -108,8 +109,17 @@ bool CacheStage::look_up(Query& query, cache::Stale stale) noexcept
 {
     const auto key = key_of(query);
     wire::MessageWriter& answer = query.chained ? chain_.begin(query) : *query.answer;
+    const auto mark = policy_since_ ? answer.mark() : wire::MessageWriter::Mark{};
     const auto found = cache_->find(key, now_, answer, stale);
     if (!found) return false;
+    const bool is_stale = found.kind == cache::Found::Kind::stale;
+    // Ages are told in whole seconds.
+    if (is_stale && policy_since_ && now_ - found.age <= *policy_since_ + std::chrono::seconds{1}) {
+        answer.rollback(mark);
+        answer.set_rcode(Rcode::NOERROR);
+        answer.clear_flags(wire::flag::TC | wire::flag::AD);
+        return false;
+    }
     if (query.chained) {
         const auto message = wire::MessageView::parse(answer.message());
         if (!message) return false;
@@ -120,9 +130,20 @@ bool CacheStage::look_up(Query& query, cache::Stale stale) noexcept
         ede_text_ = found.ede_text;
         query.ede = Query::Ede{*found.ede, {ede_text_.data(), found.ede_text_size}};
     }
+    query.source = is_stale ? Source::stale_cache : Source::cache;
+    if (is_stale) note_stale(query);
     // Who takes a stale answer has just asked, in vain.
-    if (found.prefetch && stale == cache::Stale::no && resolver_ != nullptr) resolver_->fetch(question_of(query), now_);
+    if (found.prefetch && !is_stale && stale == cache::Stale::no && resolver_ != nullptr)
+        resolver_->fetch(question_of(query, subnets_), now_);
     return true;
+}
+
+void CacheStage::note_stale(Query& query) noexcept
+{
+    ++stats_.from_stale_cache;
+    if (query.ede) return;
+    const bool nxdomain = query.answer->rcode() == Rcode::NXDOMAIN;
+    query.ede = Query::Ede{nxdomain ? ExtendedError::stale_nxdomain_answer : ExtendedError::stale_answer, {}};
 }
 
 Step CacheStage::handle(Query& query) noexcept
@@ -131,22 +152,18 @@ Step CacheStage::handle(Query& query) noexcept
         query.why = "not kept";
         return Step::next;
     }
+    if (query.source == Source::stale_cache) {
+        query.why = "kept from an earlier answer, past its time: a new one could not be had just now";
+        return Step::answered;
+    }
     ++stats_.from_cache;
-    query.source = Source::cache;
     query.why = "kept from an earlier answer";
     return Step::answered;
 }
 
 bool CacheStage::answer_stale(Query& query) noexcept
 {
-    if (cache_ == nullptr || !look_up(query, cache::Stale::allowed)) return false;
-    ++stats_.from_stale_cache;
-    query.source = Source::stale_cache;
-    if (!query.ede) {
-        const bool nxdomain = query.answer->rcode() == Rcode::NXDOMAIN;
-        query.ede = Query::Ede{nxdomain ? ExtendedError::stale_nxdomain_answer : ExtendedError::stale_answer, {}};
-    }
-    return true;
+    return cache_ != nullptr && look_up(query, cache::Stale::allowed);
 }
 
 Step ResolveStage::handle(Query& query) noexcept
@@ -159,10 +176,14 @@ Step ResolveStage::handle(Query& query) noexcept
         query.why = "recursion was not asked for";
         return Step::answered;
     }
-    const auto question = question_of(query);
+    const auto question = question_of(query, subnets_);
     if (query.trace != nullptr)
         resolver_->explain(question,
                            [&](std::string_view what, std::string_view why) { query.trace->step(name(), what, why); });
+    if (!waiting_.has_room(query)) {
+        ++stats_.client_full;
+        return refuse(query, "too many queries of this client are waiting");
+    }
     switch (resolver_->resolve(question, query.waiter(pipeline_), now_)) {
     case resolver::Taken::waiting: return Step::suspended;
     case resolver::Taken::no_route:
@@ -170,15 +191,21 @@ Step ResolveStage::handle(Query& query) noexcept
         break;
     case resolver::Taken::overloaded:
         ++stats_.resolver_overloaded;
-        if (cache_.answer_stale(query)) return Step::answered;
-        query.answer->set_rcode(Rcode::SERVFAIL);
-        query.ede = Query::Ede{ExtendedError::other, "too many questions are in flight"};
-        query.uncacheable = true;
-        query.why = "too many questions are in flight";
-        return Step::answered;
+        return refuse(query, "too many questions are in flight");
     }
     // What the local zone knows is an answer, but not where a rule wanted a certain group asked.
     return query.chained && query.group.empty() ? Step::answered : Step::next;
+}
+
+/// What is past its time, or SERVFAIL.
+Step ResolveStage::refuse(Query& query, std::string_view why) noexcept
+{
+    if (cache_.answer_stale(query)) return Step::answered;
+    query.answer->set_rcode(Rcode::SERVFAIL);
+    query.ede = Query::Ede{ExtendedError::other, why};
+    query.uncacheable = true;
+    query.why = why;
+    return Step::answered;
 }
 
 Step ResolveStage::answer_any(Query& query) noexcept
@@ -202,6 +229,9 @@ void ResolveStage::write(Query& query, const resolver::Outcome& outcome) noexcep
         ++stats_.from_upstream;
         query.source = outcome.from_cache ? Source::cache : Source::upstream;
         if (outcome.ede) query.ede = Query::Ede{*outcome.ede, outcome.ede_text};
+        query.subnet_scope = outcome.subnet_scope;
+        // What a browser or a proxy keeps it may give to others, or take to another network.
+        if (outcome.subnet_scope.value_or(0) != 0) query.uncacheable = true;
         if (!query.chained) return cache::give(*outcome.answer, *query.answer);
         if (const auto message = wire::MessageView::parse(outcome.answer->message)) chain_.append(*message, query);
         return;

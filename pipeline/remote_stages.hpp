@@ -2,13 +2,16 @@
 
 #include "cache/cache.hpp"
 #include "lua/lua.hpp"
+#include "pipeline/client_subnets.hpp"
 #include "pipeline/pipeline.hpp"
 #include "pipeline/stages.hpp"
 #include "pipeline/verdicts.hpp"
+#include "pipeline/waiting.hpp"
 #include "resolver/waiter.hpp"
 
 #include <array>
 #include <memory>
+#include <optional>
 #include <vector>
 
 /// The stages behind the local zones: scripts, the cache, the resolver. Each is in the walk only where its service is
@@ -56,12 +59,15 @@ private:
 };
 
 [[nodiscard]] cache::Key key_of(const Query& query) noexcept;
-[[nodiscard]] resolver::Question question_of(const Query& query) noexcept;
+[[nodiscard]] resolver::Question question_of(const Query& query, const ClientSubnets& subnets) noexcept;
 
 /// Answers that were given before.
 class CacheStage final : public Stage {
 public:
-    CacheStage(ChainWriter& chain, Stats& stats) : chain_(chain), stats_(stats) {}
+    CacheStage(ChainWriter& chain, const ClientSubnets& subnets, Stats& stats)
+        : chain_(chain), subnets_(subnets), stats_(stats)
+    {
+    }
     Step handle(Query& query) noexcept override;
     [[nodiscard]] std::string_view name() const noexcept override { return "cache"; }
     /// An answer past its time, when nobody can be reached (RFC 8767). True when there is one.
@@ -72,23 +78,29 @@ public:
         resolver_ = resolver;
     }
     void set_now(base::Instant now) noexcept { now_ = now; }
+    /// What was kept before is not given out past its time.
+    void policy_changed(base::Instant now) noexcept { policy_since_ = now; }
 
 private:
+    void note_stale(Query& query) noexcept;
     [[nodiscard]] bool look_up(Query& query, cache::Stale stale) noexcept;
 
     ChainWriter& chain_;
+    const ClientSubnets& subnets_;
     Stats& stats_;
     cache::Cache* cache_ = nullptr;
     resolver::Backend* resolver_ = nullptr;
     base::Instant now_{};
+    std::optional<base::Instant> policy_since_;
     std::array<char, 96> ede_text_{};
 };
 
 /// Everything else: asked of upstreams.
 class ResolveStage final : public Stage {
 public:
-    ResolveStage(Pipeline& pipeline, CacheStage& cache, ChainWriter& chain, Stats& stats)
-        : pipeline_(pipeline), cache_(cache), chain_(chain), stats_(stats)
+    ResolveStage(Pipeline& pipeline, CacheStage& cache, ChainWriter& chain, const Waiting& waiting,
+                 const ClientSubnets& subnets, Stats& stats)
+        : pipeline_(pipeline), cache_(cache), chain_(chain), waiting_(waiting), subnets_(subnets), stats_(stats)
     {
     }
     Step handle(Query& query) noexcept override;
@@ -100,10 +112,13 @@ public:
 
 private:
     Step answer_any(Query& query) noexcept;
+    Step refuse(Query& query, std::string_view why) noexcept;
 
     Pipeline& pipeline_;
     CacheStage& cache_;
     ChainWriter& chain_;
+    const Waiting& waiting_;
+    const ClientSubnets& subnets_;
     Stats& stats_;
     resolver::Backend* resolver_ = nullptr;
     base::Instant now_{};

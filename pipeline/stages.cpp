@@ -21,6 +21,7 @@ Step AdmissionStage::handle(Query& query) noexcept
         ++stats_.denied;
         if (silent_ && base::is_datagram(query.client.transport)) return Step::drop;
         query.answer->set_rcode(Rcode::REFUSED);
+        query.answer->clear_flags(wire::flag::RA); // not for them (RFC 1035 §4.1.1)
         query.ede = Query::Ede{ExtendedError::prohibited, "this network is not served"};
         query.why = "this network is not served";
         return Step::answered;
@@ -79,6 +80,17 @@ Step IdentityStage::handle(Query& query) noexcept
     return Step::answered;
 }
 
+namespace {
+
+/// Who asks for such a name may wonder why nobody knows it.
+void tell_special(Query& query, std::string_view reason) noexcept
+{
+    query.why = reason;
+    if (query.answer->count(wire::Section::answer) == 0) query.ede = Query::Ede{ExtendedError::other, reason};
+}
+
+} // namespace
+
 Step ZonesStage::handle(Query& query) noexcept
 {
     if (!snapshot_) return Step::next;
@@ -87,7 +99,10 @@ Step ZonesStage::handle(Query& query) noexcept
     const auto result = zones::answer(*snapshot_, question, limits_, *query.answer, stats_);
     switch (result.outcome) {
     case zones::Outcome::not_ours: query.why = "in no local zone"; return Step::next;
-    case zones::Outcome::answered: query.why = "local data"; break;
+    case zones::Outcome::answered:
+        query.why = "local data";
+        if (result.special_rfc != 0) tell_special(query, zones::special_reason(result.special_rfc));
+        break;
     case zones::Outcome::truncated: query.why = "local data, more than fits"; break;
     case zones::Outcome::unfinished:
         query.source = Source::zone;
