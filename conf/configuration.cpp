@@ -276,6 +276,11 @@ void read_limits(Section& top, Configuration& configuration)
     Section limits{top.reading(), top.map("limits"), "limits"};
     limits.number("queries_in_flight", configuration.pipeline.queries_in_flight, 64, 10'000'000);
     limits.size("queries_in_flight_octets", configuration.pipeline.queries_in_flight_octets, 65'536, 1U << 31U);
+    auto& waiting = configuration.pipeline.waiting;
+    limits.number("queries_per_client", waiting.per_client, 1, 10'000'000);
+    limits.duration("longest_wait", waiting.longest, milliseconds{500}, minutes{1});
+    limits.duration("late_over_udp", waiting.late_over_udp, milliseconds{100}, minutes{1});
+    limits.number("late_from", waiting.late_from, 1, 10'000'000);
     limits.duration("drain", configuration.listeners.drain, milliseconds{0}, minutes{10});
     limits.number("udp_batch", configuration.listeners.udp_batch, 1, 256);
     limits.size("udp_receive_buffer", configuration.listeners.udp_receive_buffer, 65'536, 1U << 30U);
@@ -313,8 +318,11 @@ void read_top(Reading& reading, const YamlNode& root, Configuration& configurati
     read_answers(top, configuration.pipeline);
     read_ddr(top, configuration.pipeline.ddr);
     read_policy(top, configuration.pipeline);
-    read_cache(top, configuration.cache);
-    read_resolve(top, configuration.resolver);
+    read_cache(top, configuration.cache, configuration.cache_snapshot, configuration.pipeline.waiting.stale_after);
+    read_resolve(top, configuration.resolver, configuration.zones.local_only);
+    if (configuration.resolver.mode == resolver::Mode::recurse)
+        configuration.pipeline.client_subnet = {configuration.resolver.recurse.engine.subnet,
+                                                configuration.resolver.recurse.subnet_from_clients};
     read_script(top, configuration.script, configuration.pipeline.block);
     read_admin(top, configuration.admin, configuration.query_log);
     read_limits(top, configuration);

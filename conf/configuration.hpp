@@ -34,6 +34,7 @@ struct Configuration {
     zones::Options zones;
     pipeline::Options pipeline;
     cache::Options cache;
+    cache::SnapshotOptions cache_snapshot;
     resolver::Options resolver;
     lua::Options script;
     admin::Options admin;

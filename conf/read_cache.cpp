@@ -3,10 +3,12 @@
 namespace sallyport::conf {
 
 using std::chrono::hours;
+using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-void read_cache(Section& top, cache::Options& options)
+void read_cache(Section& top, cache::Options& options, cache::SnapshotOptions& snapshot,
+                std::chrono::milliseconds& stale_after)
 {
     Section section{top.reading(), top.map("cache"), "cache"};
     section.boolean("enabled", options.enabled);
@@ -21,6 +23,7 @@ void read_cache(Section& top, cache::Options& options)
     section.boolean("serve_stale", options.serve_stale);
     section.duration("stale_for", options.stale_for, seconds{1}, hours{7 * 24});
     section.duration("stale_ttl", options.stale_ttl, seconds{1}, minutes{5});
+    section.duration("stale_client_timeout", stale_after, milliseconds{0}, seconds{10});
     section.boolean("prefetch", options.prefetch);
 
     Section limits{top.reading(), section.map("limits"), "cache.limits"};
@@ -30,6 +33,10 @@ void read_cache(Section& top, cache::Options& options)
     limits.number("types", options.max_types, 1, 128);
     limits.number("aliases", options.max_aliases, 1, 31);
     limits.number("additional_names", options.max_additional_names, 0, 32);
+
+    Section copy{top.reading(), section.map("snapshot"), "cache.snapshot"};
+    copy.path("file", snapshot.file);
+    copy.duration("every", snapshot.every, seconds{10}, hours{24});
 }
 
 } // namespace sallyport::conf

@@ -129,6 +129,20 @@ void read_dnssec_limits(Section& dnssec, dnssec::Limits& limits)
     section.duration("processor_time", limits.processor_time, milliseconds{10}, seconds{5});
 }
 
+void read_follow(Section& section, dnssec::Options& options)
+{
+    enum class Wish : std::uint8_t { as_usual, yes, no };
+    auto wish = Wish::as_usual;
+    section.choice<Wish>("follow_rollover", wish,
+                         {{"yes", Wish::yes},
+                          {"no", Wish::no},
+                          {"true", Wish::yes},
+                          {"false", Wish::no},
+                          {"on", Wish::yes},
+                          {"off", Wish::no}});
+    if (wish != Wish::as_usual) options.follow_rollover = wish == Wish::yes;
+}
+
 void read_dnssec(Section& resolve, RecurseOptions& options)
 {
     dnssec::Options& dnssec = options.dnssec;
@@ -140,6 +154,13 @@ void read_dnssec(Section& resolve, RecurseOptions& options)
     section.boolean("aggressive_denial", options.engine.aggressive_denial);
     section.duration("expired_by", dnssec.expired_by, seconds{0}, hours{24 * 7});
     section.duration("early_by", dnssec.early_by, seconds{0}, hours{24 * 7});
+    section.boolean("nothing_below_nxdomain", options.engine.nothing_below_nxdomain);
+    section.boolean("trust_unsigned_nxdomain", options.engine.trust_unsigned_nxdomain);
+    section.boolean("sentinel", dnssec.sentinel);
+    section.boolean("signal_anchors", dnssec.signal_anchors);
+    section.texts("anchors", dnssec.anchors, &dnssec.anchor_positions);
+    section.path("state_file", dnssec.state_file);
+    read_follow(section, dnssec);
     read_negative_anchors(section, dnssec);
     read_dnssec_limits(section, dnssec.limits);
 }
@@ -147,6 +168,7 @@ void read_dnssec(Section& resolve, RecurseOptions& options)
 void read_work(Section& section, resolver::iterate::WorkLimits& limits)
 {
     section.number("packets", limits.packets, 1, 1000);
+    section.number("lookups", limits.lookups, 1, 10'000);
     section.number("aliases", limits.aliases, 1, 31);
     section.number("depth", limits.depth, 1, 64);
     section.number("referrals", limits.referrals, 1, 128);
@@ -174,8 +196,10 @@ void read_servers_limits(Section& section, resolver::iterate::Options& engine)
     section.duration("bogus_ttl", engine.bogus_ttl, seconds{1}, minutes{5});
     section.number("fetches", engine.max_fetches, 1, 1'000'000);
     section.number("fetches_per_zone", engine.max_fetches_per_zone, 1, 1'000'000);
+    section.number("fetches_per_server", engine.max_fetches_per_server, 1, 1'000'000);
     section.number("servers_kept", engine.max_servers_kept, 16, 10'000'000);
     section.number("delegations_kept", engine.max_delegations, 16, 10'000'000);
+    section.number("no_cuts_kept", engine.max_no_cuts, 16, 10'000'000);
     section.number("failures_kept", engine.max_failures_kept, 16, 10'000'000);
     if (engine.least_timeout > engine.most_timeout)
         section.reading().complain(section.position_of("least_timeout"),
@@ -209,6 +233,30 @@ void read_minimisation(Section& section, resolver::iterate::Options& engine)
     engine.qname_minimisation_strict = word == Minimisation::strict;
 }
 
+/// RFC 8806
+void read_local_root(Section& resolve, RecurseOptions& options)
+{
+    Section section{resolve.reading(), resolve.map("local_root"), "resolve.local_root"};
+    section.path("file", options.local_root_file);
+    options.local_root_position = section.position_of("file");
+}
+
+/// RFC 9539
+void read_opportunistic(Section& resolve, RecurseOptions& options)
+{
+    enum class Way : std::uint8_t { off, tls };
+    auto way = Way::off;
+    resolve.choice<Way>("opportunistic", way, {{"off", Way::off}, {"tls", Way::tls}});
+    options.opportunistic_tls = way == Way::tls;
+    resolve.number("tls_port", options.tls_port, 1, 65'535);
+    Section section{resolve.reading(), resolve.map("opportunistic_limits"), "resolve.opportunistic_limits"};
+    section.duration("timeout", options.encrypted.timeout, milliseconds{100}, seconds{30});
+    section.duration("persistence", options.encrypted.persistence, minutes{1}, hours{24 * 30});
+    section.duration("damping", options.encrypted.damping, minutes{1}, hours{24 * 30});
+    section.number("servers", options.encrypted.servers, 16, 1'000'000);
+    section.number("probes", options.encrypted.probes, 1, 1'000);
+}
+
 } // namespace
 
 std::string fingerprint_of(const YamlNode* node)
@@ -235,12 +283,16 @@ void read_recurse(Section& resolve, resolver::RecurseOptions& options)
     if (!options.engine.ipv4 && !options.engine.ipv6)
         resolve.reading().complain(resolve.position_of("ipv6"),
                                    "'resolve.ipv4' and 'resolve.ipv6' are both off: no name server could be asked");
+    read_local_root(resolve, options);
+    read_opportunistic(resolve, options);
     resolve.boolean("allow_loopback", options.allow_loopback);
     resolve.prefixes("do_not_query", options.engine.do_not_query);
     resolve.boolean("strip_private_addresses", options.strip_private_addresses);
     resolve.prefixes("private_addresses", options.engine.private_addresses);
     read_names(resolve, "private_domains", options.engine.private_domains);
     resolve.size("store_size", options.store_bytes, 1ULL << 16U, 1ULL << 40U);
+    read_client_subnet(resolve, options);
+    read_dns64(resolve, options.engine.dns64);
     read_dnssec(resolve, options);
     Section limits{resolve.reading(), resolve.map("recursion_limits"), "resolve.recursion_limits"};
     read_work(limits, options.engine.limits);

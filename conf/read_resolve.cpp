@@ -167,6 +167,81 @@ void check_route_target(Section& entry, const resolver::Options& options, const 
     entry.reading().complain(entry.position_of("to"), message);
 }
 
+/// Names that the public DNS has no signed delegation for (RFC 6303, 6761, 7686, 8375, 9476, and `internal`): what is
+/// proven of them there, that they are not, says nothing of those inside.
+bool is_never_signed(std::string_view zone) noexcept
+{
+    constexpr std::string_view kNames[] = {"internal",
+                                           "local",
+                                           "test",
+                                           "localhost",
+                                           "invalid",
+                                           "onion",
+                                           "alt",
+                                           "home.arpa",
+                                           "10.in-addr.arpa",
+                                           "168.192.in-addr.arpa",
+                                           "254.169.in-addr.arpa",
+                                           "127.in-addr.arpa",
+                                           "c.f.ip6.arpa",
+                                           "d.f.ip6.arpa",
+                                           "8.e.f.ip6.arpa",
+                                           "9.e.f.ip6.arpa",
+                                           "a.e.f.ip6.arpa",
+                                           "b.e.f.ip6.arpa"};
+    const auto is_under = [zone](std::string_view above) {
+        return zone == above ||
+               (zone.size() > above.size() && zone.ends_with(above) && zone[zone.size() - above.size() - 1] == '.');
+    };
+    if (std::any_of(std::begin(kNames), std::end(kNames), is_under)) return true;
+    for (int second = 16; second < 32; ++second)
+        if (is_under(std::to_string(second) + ".172.in-addr.arpa")) return true;
+    return false;
+}
+
+enum class Wish : std::uint8_t { as_usual, yes, no };
+
+Wish read_wish(Section& section, std::string_view key)
+{
+    auto wish = Wish::as_usual;
+    section.choice<Wish>(key, wish,
+                         {{"yes", Wish::yes},
+                          {"no", Wish::no},
+                          {"true", Wish::yes},
+                          {"false", Wish::no},
+                          {"on", Wish::yes},
+                          {"off", Wish::no}});
+    return wish;
+}
+
+/// `validate` and `first` of the whole section. Where we forward, validation is for who asks for it: not all upstreams
+/// have the records it needs, and then no name would be answered.
+void read_validation(Section& section, resolver::Options& options)
+{
+    const Wish wish = read_wish(section, "validate");
+    if (options.mode == Mode::recurse && wish == Wish::no) options.recurse.dnssec.enabled = false;
+    options.validate = options.mode == Mode::forward && wish == Wish::yes && options.recurse.dnssec.enabled;
+    section.boolean("first", options.first);
+    if (options.first && !options.validate)
+        section.reading().complain(section.position_of("first"),
+                                   "'resolve.first' means something in mode forward with 'validate: yes' only");
+}
+
+void read_trust(Section& entry, const resolver::Options& options, resolver::RouteOptions& route)
+{
+    const Wish wish = read_wish(entry, "validate");
+    const bool never = !route.zones.empty() && std::all_of(route.zones.begin(), route.zones.end(), is_never_signed);
+    route.validate = wish == Wish::yes || (wish == Wish::as_usual && !never);
+    entry.boolean("first", route.first);
+    if (needs_engine(options)) return;
+    for (const std::string_view key : {"validate", "first"})
+        if (key == "first" ? route.first : wish == Wish::yes)
+            entry.reading().complain(entry.position_of(key),
+                                     "'" + std::string{key} +
+                                         "' of a route means something in mode recurse, or in mode forward with "
+                                         "'resolve.validate: yes', only");
+}
+
 void read_routes(Section& section, resolver::Options& options)
 {
     Reading& reading = section.reading();
@@ -178,6 +253,7 @@ void read_routes(Section& section, resolver::Options& options)
         std::vector<base::SourcePosition> positions;
         entry.texts("zones", route.zones, &positions);
         entry.text("to", route.group);
+        read_trust(entry, options, route);
         for (std::size_t i = 0; i < positions.size(); ++i) {
             std::string zone = route.zones[i];
             if (!is_domain_name(zone))
@@ -206,6 +282,8 @@ void read_limits(Section& resolve, resolver::Limits& limits)
     section.number("tries", limits.tries, 1, 16);
     section.number("in_flight", limits.in_flight, 1, 1'000'000);
     section.number("waiters", limits.waiters, 1, 1'000'000);
+    section.number("per_zone", limits.per_zone, 1, 1'000'000);
+    section.number("per_upstream", limits.per_upstream, 1, 1'000'000);
     section.size("in_flight_octets", limits.in_flight_octets, 65'536, 1U << 31U);
     section.number("connections", limits.connections, 1, 64);
     section.number("pipeline", limits.pipeline, 1, 10'000);
@@ -220,7 +298,7 @@ void read_limits(Section& resolve, resolver::Limits& limits)
 
 } // namespace
 
-void read_resolve(Section& top, resolver::Options& options)
+void read_resolve(Section& top, resolver::Options& options, zones::LocalOnlyOptions& local_only)
 {
     const YamlNode* const node = top.map("resolve");
     options.recurse.fingerprint = fingerprint_of(node);
@@ -232,7 +310,6 @@ void read_resolve(Section& top, resolver::Options& options)
     read_upstreams(section, shorthand);
     if (!shorthand.upstreams.empty()) options.groups.push_back(std::move(shorthand));
     read_groups(section, options);
-    read_routes(section, options);
     // Whoever names upstreams wants them asked.
     options.mode = options.groups.empty() ? Mode::off : Mode::forward;
     section.choice<Mode>("mode", options.mode,
@@ -241,11 +318,14 @@ void read_resolve(Section& top, resolver::Options& options)
         section.reading().complain(section.position_of("mode"),
                                    "'resolve.mode' is forward, but there is nobody to ask; expected 'upstreams' or "
                                    "'groups'");
+    read_recurse(section, options.recurse);
+    read_local_only(section, local_only);
+    read_validation(section, options);
+    read_routes(section, options);
     section.boolean("case_randomisation", options.case_randomisation);
     section.boolean("cookies", options.cookies);
     section.number("udp_size", options.udp_payload_size, 512, 4096);
     read_limits(section, options.limits);
-    read_recurse(section, options.recurse);
 }
 
 } // namespace sallyport::conf

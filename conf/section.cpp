@@ -38,7 +38,7 @@ std::optional<std::uint64_t> octets(std::string_view text)
     return scaled(text, {{"", 1}, {"B", 1}, {"KiB", 1ULL << 10U}, {"MiB", 1ULL << 20U}, {"GiB", 1ULL << 30U}});
 }
 
-std::optional<std::uint64_t> milliseconds(std::string_view text)
+std::optional<std::uint64_t> read_milliseconds(std::string_view text)
 {
     if (text == "0") return 0;
     return scaled(text, {{"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}});
@@ -228,7 +228,7 @@ void Section::read_duration(std::string_view key, std::chrono::milliseconds& val
         "a time with its unit (ms, s, m, h, d), from " + duration_text(least) + " to " + duration_text(most);
     Scalar found;
     if (!scalar(key, expected, found)) return;
-    const auto time = milliseconds(found.text);
+    const auto time = read_milliseconds(found.text);
     if (!time || *time < static_cast<std::uint64_t>(least.count()) || *time > static_cast<std::uint64_t>(most.count()))
         return reading_.complain(found.position,
                                  "'" + path_of(key) + "' is " + shown(found.text) + "; expected " + expected);

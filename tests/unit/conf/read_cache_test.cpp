@@ -15,6 +15,20 @@ Configuration read(std::string_view text, base::Problems& problems)
         text, "dir/sallyport.yaml", [](const char*) -> const char* { return nullptr; }, problems);
 }
 
+TEST(CacheSection, ReadsWhereACopyIsKept)
+{
+    base::Problems problems;
+    const auto none = read("cache: { size: 8MiB }\n", problems).cache_snapshot;
+    EXPECT_EQ(none.file, "");
+    const auto some = read("cache: { snapshot: { file: run/cache, every: 1m } }\n", problems).cache_snapshot;
+    EXPECT_EQ(some.file, "dir/run/cache");
+    EXPECT_EQ(some.every, 60s);
+    EXPECT_TRUE(problems.empty());
+    (void)read("cache: { snapshot: { file: a, every: 1s } }\n", problems);
+    ASSERT_EQ(problems.size(), 1U);
+    EXPECT_THAT(problems[0].message, HasSubstr("cache.snapshot.every"));
+}
+
 TEST(CacheSection, ReadsEveryKey)
 {
     base::Problems problems;

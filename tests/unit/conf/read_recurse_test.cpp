@@ -49,6 +49,7 @@ TEST(ReadRecurse, ReadsWhatThereIs)
              "  stubs: [{ zone: Lab.Example., servers: [10.2.0.53, '[2001:db8::1]:54'], first: true }]\n"
              "  do_not_query: 198.51.100.0/24\n"
              "  private_domains: [corp.example]\n"
+             "  dns64: { prefixes: '64:ff9b::/96', exclude: [2001:db8::/32], ignore: [Old.example] }\n"
              "  dnssec: { permissive: true, negative_trust_anchors: [a.example, { name: b.example, "
              "until: 2026-12-31 }], limits: { signature_checks: 5 } }\n"
              "  recursion_limits: { packets: 50, time: 2s, sockets: 100, idle: 1s, bogus_ttl: 30s }\n");
@@ -67,6 +68,11 @@ TEST(ReadRecurse, ReadsWhatThereIs)
     EXPECT_EQ(recurse.engine.fixed[0].servers[1].to_string(), "[2001:db8::1]:54");
     EXPECT_EQ(recurse.engine.do_not_query.size(), 1U);
     EXPECT_EQ(recurse.engine.private_domains.size(), 1U);
+    ASSERT_EQ(recurse.engine.dns64.prefixes.size(), 1U);
+    EXPECT_EQ(recurse.engine.dns64.prefixes[0].to_string(), "64:ff9b::/96");
+    EXPECT_EQ(recurse.engine.dns64.exclude.size(), 1U);
+    ASSERT_EQ(recurse.engine.dns64.ignore.size(), 1U);
+    EXPECT_EQ(recurse.engine.dns64.ignore[0].to_text(), "old.example.");
     EXPECT_TRUE(recurse.dnssec.permissive);
     ASSERT_EQ(recurse.dnssec.insecure.size(), 2U);
     EXPECT_EQ(recurse.dnssec.insecure[0].until, 0);
@@ -86,6 +92,8 @@ TEST(ReadRecurse, SaysWhatIsWrong)
         {"  stubs: [{ zone: a, servers: [b] }]", "'b' is no address"},
         {"  stubs: [{ zone: 'a..b', servers: [192.0.2.1] }]", "'a..b' is no domain name"},
         {"  private_domains: ['a..b']", "'a..b' is no domain name"},
+        {"  dns64: { prefixes: ['64:ff9b::/95'] }", "'64:ff9b::/95' is no prefix for IPv4 addresses"},
+        {"  dns64: { exclude: ['2001:db8::/32'] }", "'resolve.dns64' needs 'prefixes'"},
         {"  qname_minimisation: some", "expected one of relaxed, strict, off"},
         {"  dnssec: { negative_trust_anchors: [{ name: a, until: 2026-02-30 }] }", "'2026-02-30' is no date"},
         {"  recursion_limits: { least_timeout: 2s, most_timeout: 1s }", "longer than 'most_timeout'"},

@@ -159,5 +159,58 @@ TEST(ReadResolve, ErrorsSayWhereAndWhatWasExpected)
     complains("resolve:\n  upstreams: [192.0.2.1]\n  stratgy: race\n", "gate.yaml:3:", "did you mean 'strategy'?");
 }
 
+TEST(ReadResolve, WhoValidates)
+{
+    const std::string to = "  upstreams: [192.0.2.1]\n  groups: [{name: corp, upstreams: [192.0.2.2]}]\n";
+    EXPECT_FALSE(read("resolve:\n" + to).options.validate); // in mode forward for who asks for it
+    const auto forward = read("resolve:\n" + to +
+                              "  validate: yes\n  first: yes\n"
+                              "  routes: [{zones: [corp.example], to: corp}, {zones: [lan.internal, 10.in-addr.arpa], "
+                              "to: corp}, {zones: [b.example], to: corp, validate: no, first: yes}, "
+                              "{zones: [b.internal], to: corp, validate: yes}]\n");
+    EXPECT_TRUE(forward.problems.empty()) << forward.problems.front();
+    EXPECT_TRUE(forward.options.validate);
+    EXPECT_TRUE(forward.options.first);
+    ASSERT_EQ(forward.options.routes.size(), 4U);
+    EXPECT_TRUE(forward.options.routes[0].validate);
+    EXPECT_FALSE(forward.options.routes[1].validate); // never signed
+    EXPECT_FALSE(forward.options.routes[2].validate);
+    EXPECT_TRUE(forward.options.routes[2].first);
+    EXPECT_TRUE(forward.options.routes[3].validate);
+    EXPECT_TRUE(resolver::needs_engine(forward.options));
+
+    const auto recurse = read("resolve:\n" + to + "  mode: recurse\n  validate: no\n");
+    EXPECT_TRUE(recurse.problems.empty());
+    EXPECT_FALSE(recurse.options.recurse.dnssec.enabled);
+    EXPECT_FALSE(read("resolve:\n" + to + "  validate: yes\n  dnssec: { validate: no }\n").options.validate);
+}
+
+TEST(ReadResolve, ValidationWithoutItsMeansIsRefused)
+{
+    const std::string to = "resolve:\n  upstreams: [192.0.2.1]\n  groups: [{name: corp, upstreams: [192.0.2.2]}]\n";
+    for (const char* more : {"  first: yes\n", "  routes: [{zones: [a.example], to: corp, validate: yes}]\n",
+                             "  routes: [{zones: [a.example], to: corp, first: yes}]\n", "  validate: perhaps\n"})
+        EXPECT_EQ(read(to + more).problems.size(), 1U) << more;
+}
+
+TEST(ReadResolve, LimitsOfZonesUpstreamsAndClients)
+{
+    const auto got = read("resolve: { upstreams: [192.0.2.1], limits: { per_zone: 7, per_upstream: 8 } }\n");
+    EXPECT_TRUE(got.problems.empty());
+    EXPECT_EQ(got.options.limits.per_zone, 7U);
+    EXPECT_EQ(got.options.limits.per_upstream, 8U);
+    base::Problems problems;
+    const auto waiting = parse_configuration(
+                             "limits: { queries_per_client: 9, longest_wait: 5s, late_over_udp: 1s, late_from: 3 }\n"
+                             "cache: { stale_client_timeout: 700ms }\n",
+                             "gate.yaml", [](const char*) -> const char* { return nullptr; }, problems)
+                             .pipeline.waiting;
+    EXPECT_EQ(waiting.per_client, 9U);
+    EXPECT_EQ(waiting.longest, std::chrono::seconds{5});
+    EXPECT_EQ(waiting.late_over_udp, std::chrono::seconds{1});
+    EXPECT_EQ(waiting.late_from, 3U);
+    EXPECT_EQ(waiting.stale_after, std::chrono::milliseconds{700});
+}
+
 } // namespace
 } // namespace sallyport::conf
