@@ -49,6 +49,8 @@ struct Route {
     /// third, and may take their time; the others hold up everybody else's requests. What it throws is answered 500.
     std::function<Response(const Request&)> handle;
     bool slow = false;
+    /// What it tells is not for everybody who reaches the address: it needs the token, too.
+    bool confidential = false;
 };
 
 struct ServerStats {

@@ -212,11 +212,12 @@ bool Gate::is_own_host(std::string_view host, const Peer& peer) const
     });
 }
 
-/// The list of what is open: what can be read.
+/// The list of what is open: what can be read, and tells nothing of who asked for what.
 bool Gate::is_open(const Request& request) const noexcept
 {
     return request.method == "GET" && std::any_of(routes_.begin(), routes_.end(), [&](const Route& route) {
-               return !route.changes_state && route.method == "GET" && route.path == request.path;
+               return !route.changes_state && !route.confidential && route.method == "GET" &&
+                      route.path == request.path;
            });
 }
 

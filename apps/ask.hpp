@@ -44,6 +44,18 @@ struct AskQueryOptions {
     std::optional<std::uint16_t> id;
 };
 
+/// Of `--trace`: where the search begins, and what is believed.
+struct AskTrace {
+    bool on = false;
+    std::string config; ///< of a gateway; empty: as by default
+    std::string root_hints;
+    std::vector<std::string> trust_anchors; ///< files
+    std::optional<std::uint16_t> port;
+    bool allow_loopback = false;
+    bool ipv4_only = false, ipv6_only = false;
+    std::optional<std::chrono::milliseconds> time; ///< for one question
+};
+
 struct AskOptions {
     base::Transport transport = base::Transport::udp;
     std::string host = "127.0.0.1"; ///< a name or an address
@@ -67,6 +79,7 @@ struct AskOptions {
     bool print_short = false;
     bool print_json = false;
     bool batch = false;
+    AskTrace trace;
 };
 
 /// Asks, prints, and returns an `AskExit`.

@@ -1,5 +1,6 @@
 #include "apps/ask.hpp"
 #include "apps/ask_query.hpp"
+#include "apps/ask_trace.hpp"
 #include "net/client/doh_request.hpp"
 
 #include <CLI/CLI.hpp>
@@ -38,11 +39,14 @@ constexpr const char* kFooter =
     "SERVER is a name or an address, with a port after a colon where it is not the usual one (53, 853, 443);\n"
     "an IPv6 address with a port stands in brackets.\n\n"
     "Exit codes: 0 an answer came, whatever its response code; 2 the command line is wrong;\n"
-    "9 no answer: refused, no answer in time, certificate not trusted, not every line of a batch answered.\n\n"
+    "9 no answer: refused, no answer in time, certificate not trusted, not every line of a batch answered; with "
+    "--trace\n"
+    "also: the answer is bogus.\n\n"
     "Examples:\n"
     "  sallyport ask gate.test AAAA --doq 127.0.0.1:8853 --ca certs/dev/ca.crt\n"
     "  sallyport ask gate.test --doh https://gate.test:8443/dns-query --at 127.0.0.1 --ca certs/dev/ca.crt\n"
-    "  sallyport ask gate.test MX --dot 192.0.2.1 --name dns.example --repeat 3 --reconnect\n";
+    "  sallyport ask gate.test MX --dot 192.0.2.1 --name dns.example --repeat 3 --reconnect\n"
+    "  sallyport ask www.example.com AAAA --trace\n";
 
 /// What was typed, before it means anything.
 struct Typed {
@@ -98,6 +102,29 @@ void add_query_options(CLI::App& ask, Typed& typed)
     ask.add_option("--subnet", typed.subnet, "EDNS: send this client subnet (RFC 7871)")->type_name("ADDRESS/LENGTH");
     ask.add_option("--id", typed.id, "Message id (never sent over DoQ)");
     ask.add_option("-x,--reverse", typed.reverse, "Ask PTR for this address")->type_name("ADDRESS");
+}
+
+void add_trace_options(CLI::App& ask, Typed& typed)
+{
+    AskTrace& trace = typed.options.trace;
+    const auto add = [](CLI::Option* option, const char* type = "") {
+        option->group("Trace");
+        if (*type != '\0') option->type_name(type);
+        return option;
+    };
+    add(ask.add_flag("--trace", trace.on,
+                     "Ask no server but find the answer from the root down, validate it, and show each step"));
+    add(ask.add_option("-c,--config", trace.config, "As the gateway with this configuration recurses"), "FILE");
+    add(ask.add_option("--root-hints", trace.root_hints, "Names and addresses of the root's servers, as zone text"),
+        "FILE");
+    add(ask.add_option("--trust-anchors", trace.trust_anchors,
+                       "DS or DNSKEY to believe, as zone text or IANA's XML, in the place of the built-in ones"),
+        "FILE")
+        ->allow_extra_args(false); // what follows is a question; several files are several options
+    add(ask.add_option("--port", trace.port, "Of all name servers (default: 53)"), "PORT")->check(CLI::Range(1, 65535));
+    add(ask.add_flag("--allow-loopback", trace.allow_loopback, "Ask name servers at loopback addresses, too"));
+    auto* const ipv4 = add(ask.add_flag("-4,--ipv4", trace.ipv4_only, "Ask over IPv4 alone"));
+    add(ask.add_flag("-6,--ipv6", trace.ipv6_only, "Ask over IPv6 alone"))->excludes(ipv4);
 }
 
 void add_run_options(CLI::App& ask, Typed& typed)
@@ -208,10 +235,36 @@ void read_query_options(const CLI::App& ask, Typed& typed)
     typed.options.timeout = std::chrono::milliseconds{static_cast<std::int64_t>(typed.timeout * 1000)};
 }
 
+/// What says how a server is asked means nothing where none is.
+void refuse_beside_trace(const CLI::App& ask)
+{
+    for (const char* option :
+         {"--udp",   "--tcp",     "--dot",     "--doh",        "--doh1",     "--doh3",   "--doq",
+          "--at",    "--name",    "--ca",      "--insecure",   "--path",     "--get",    "--early-data",
+          "--no-rd", "--no-edns", "--padding", "--no-padding", "--nsid",     "--cookie", "--subnet",
+          "--id",    "--retry",   "--ignore",  "--repeat",     "--reconnect"})
+        if (ask.count(option) > 0) refuse(std::string("--trace asks by itself: ") + option + " does not go with it");
+}
+
+int run_trace(const CLI::App& ask, Typed& typed)
+{
+    refuse_beside_trace(ask);
+    for (const AskQuestion& question : typed.options.questions)
+        if (question.qclass != wire::RrClass::IN) refuse("--trace knows the class IN alone");
+    if (ask.count("--timeout") > 0) typed.options.trace.time = typed.options.timeout;
+    return trace(typed.options);
+}
+
 int run_typed(const CLI::App& ask, Typed& typed)
 {
+    // As people of dig write it.
+    if (std::erase(typed.words, "+trace") > 0) typed.options.trace.on = true;
     read_query_options(ask, typed);
     read_questions(typed);
+    if (typed.options.trace.on) return run_trace(ask, typed);
+    for (const char* option :
+         {"--config", "--root-hints", "--trust-anchors", "--port", "--allow-loopback", "--ipv4", "--ipv6"})
+        if (ask.count(option) > 0) refuse(std::string(option) + " goes with --trace alone");
     for (std::size_t i = 0; i < std::size(kDoors); ++i) {
         if (!typed.servers[i].empty()) read_server(kDoors[i], typed.servers[i], typed, typed.options);
     }
@@ -224,10 +277,11 @@ void add_ask(CLI::App& app, int& exit_code)
 {
     CLI::App* ask = app.add_subcommand("ask", "Ask a DNS question at any door and show how the answer came");
     const auto typed = std::make_shared<Typed>();
-    ask->add_option("question", typed->words, "NAME [TYPE [CLASS]]")->type_name("NAME [TYPE [CLASS]]")->expected(0, 3);
+    ask->add_option("question", typed->words, "NAME [TYPE [CLASS]]")->type_name("NAME [TYPE [CLASS]]")->expected(0, 4);
     add_door_options(*ask, *typed);
     add_query_options(*ask, *typed);
     add_run_options(*ask, *typed);
+    add_trace_options(*ask, *typed);
     ask->footer(kFooter);
     ask->callback([ask, typed, &exit_code] {
         try {

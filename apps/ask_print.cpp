@@ -8,8 +8,6 @@
 
 namespace sallyport::apps {
 
-namespace {
-
 std::string milliseconds(base::Duration duration)
 {
     char text[32];
@@ -17,7 +15,6 @@ std::string milliseconds(base::Duration duration)
     return text;
 }
 
-/// Texts come from certificates and headers: nothing but printable ASCII leaves here unescaped.
 std::string json_string(std::string_view text)
 {
     std::string out = "\"";
@@ -43,8 +40,11 @@ std::string printable(std::string_view text)
     return out;
 }
 
-std::string yes(bool value) { return value ? "yes" : "no"; }
 std::string json_bool(bool value) { return value ? "true" : "false"; }
+
+namespace {
+
+std::string yes(bool value) { return value ? "yes" : "no"; }
 
 std::string security_lines(const AskReport& report)
 {

@@ -19,6 +19,14 @@ struct AskReport {
     std::string note;           ///< such as the fall-back to TCP
 };
 
+/// `0.42`
+[[nodiscard]] std::string milliseconds(base::Duration duration);
+/// Texts come from certificates, headers and servers: nothing but printable ASCII leaves here unescaped.
+[[nodiscard]] std::string json_string(std::string_view text);
+[[nodiscard]] std::string json_bool(bool value);
+/// With `?` in the place of what could be no text.
+[[nodiscard]] std::string printable(std::string_view text);
+
 /// `DNS over QUIC`.
 [[nodiscard]] std::string long_name(base::Transport transport);
 

@@ -59,7 +59,7 @@ json::object to_json(const cache::Listed& entry)
 }
 
 void append_section(json::array& out, const wire::MessageView& message, const wire::RecordRange& records,
-                    std::string_view section)
+                    std::string_view section, std::uint32_t age)
 {
     for (const wire::RecordView& record : records) {
         std::vector<std::uint8_t> rdata;
@@ -67,21 +67,69 @@ void append_section(json::array& out, const wire::MessageView& message, const wi
         if (!decompress_rdata(message.bytes(), record.rdata_offset, size, record.type, rdata)) continue;
         out.push_back(json::object{{"section", section},
                                    {"name", record.owner.to_name().to_text()},
-                                   {"ttl", record.ttl.seconds()},
+                                   {"ttl", record.ttl.seconds() > age ? record.ttl.seconds() - age : 0U},
                                    {"type", wire::to_string(record.type)},
                                    {"data", wire::rdata_to_text(record.type, rdata)}});
     }
 }
 
-json::array records_of(base::Bytes octets)
+/// With TTLs less `age` seconds.
+json::array records_of(base::Bytes octets, std::uint32_t age = 0)
 {
     json::array out;
     const auto message = wire::MessageView::parse(octets);
     if (!message) return out;
-    append_section(out, *message, message->answers(), "answer");
-    append_section(out, *message, message->authorities(), "authority");
-    append_section(out, *message, message->additionals(), "additional");
+    append_section(out, *message, message->answers(), "answer", age);
+    append_section(out, *message, message->authorities(), "authority", age);
+    append_section(out, *message, message->additionals(), "additional", age);
     return out;
+}
+
+cache::Listed listed_of(const cache::Kept& kept)
+{
+    cache::Listed listed{kept.qname,
+                         kept.key,
+                         kept.prepared.rcode,
+                         kept.notes.validation,
+                         kept.left(),
+                         kept.hits,
+                         static_cast<std::uint32_t>(kept.prepared.message.size())};
+    listed.key.qname = &listed.qname;
+    return listed;
+}
+
+json::object to_json(const cache::Kept& kept)
+{
+    const auto age = std::chrono::duration_cast<std::chrono::seconds>(kept.age).count();
+    json::object entry = to_json(listed_of(kept));
+    if (kept.notes.ede) {
+        entry["ede"] = static_cast<unsigned>(*kept.notes.ede);
+        entry["ede_text"] = kept.notes.ede_text;
+    }
+    entry["records"] = records_of(kept.prepared.message, static_cast<std::uint32_t>(std::max<std::int64_t>(age, 0)));
+    return entry;
+}
+
+/// `SHARD.SEGMENT`.
+std::optional<cache::Position> read_position(std::string_view text)
+{
+    cache::Position position;
+    const char* const end = text.data() + text.size();
+    const auto shard = std::from_chars(text.data(), end, position.shard);
+    if (shard.ec != std::errc{} || shard.ptr == end || *shard.ptr != '.') return std::nullopt;
+    const auto segment = std::from_chars(shard.ptr + 1, end, position.segment);
+    if (segment.ec != std::errc{} || segment.ptr != end) return std::nullopt;
+    return position;
+}
+
+/// False where `limit` is none; it is left alone where it is not there.
+bool read_limit(const Request& request, std::uint64_t most, std::uint64_t& limit)
+{
+    const std::string* const word = parameter(request, "limit");
+    if (word == nullptr) return true;
+    const char* const end = word->data() + word->size();
+    const auto read = std::from_chars(word->data(), end, limit);
+    return read.ec == std::errc{} && read.ptr == end && limit > 0 && limit <= most;
 }
 
 /// What a flush was asked to take.
@@ -139,12 +187,8 @@ Response cache_list(const cache::Cache& cache, const Request& request, base::Ins
     const auto apex = wire::Name::from_text(text);
     if (!apex) return no_name(text);
     std::uint64_t limit = kUsuallyListed;
-    if (const std::string* const word = parameter(request, "limit")) {
-        const char* const end = word->data() + word->size();
-        const auto read = std::from_chars(word->data(), end, limit);
-        if (read.ec != std::errc{} || read.ptr != end || limit == 0 || limit > kMostListed)
-            return admin::error_response(400, "'limit' must be a number from 1 to " + std::to_string(kMostListed));
-    }
+    if (!read_limit(request, kMostListed, limit))
+        return admin::error_response(400, "'limit' must be a number from 1 to " + std::to_string(kMostListed));
     std::vector<cache::Listed> found;
     bool more = false;
     cache.list(*apex, limit + 1, now, [&](const cache::Listed& entry) {
@@ -159,6 +203,33 @@ Response cache_list(const cache::Cache& cache, const Request& request, base::Ins
     json::array entries;
     for (const cache::Listed& entry : found) entries.push_back(to_json(entry));
     return json_response(json::object{{"apex", apex->to_text()}, {"entries", std::move(entries)}, {"more", more}});
+}
+
+Response cache_dump(const cache::Cache& cache, const Request& request, base::Instant now)
+{
+    const std::string* const exact = parameter(request, "name");
+    const std::string* const below = parameter(request, "apex");
+    const std::string text = exact != nullptr ? *exact : below != nullptr ? *below : ".";
+    const auto name = wire::Name::from_text(text);
+    if (!name) return no_name(text);
+    std::uint64_t limit = kUsuallyListed;
+    if (!read_limit(request, kMostDumped, limit))
+        return admin::error_response(400, "'limit' must be a number from 1 to " + std::to_string(kMostDumped));
+    const std::string* const from = parameter(request, "from");
+    const auto start = from != nullptr ? read_position(*from) : cache::Position{};
+    if (!start) return admin::error_response(400, "'from' must be what the page before said in 'next'");
+    std::string page = R"({"entries":[)";
+    std::uint64_t count = 0;
+    const auto next = cache.page_of_kept(*start, now, [&](const cache::Kept& kept) {
+        if (exact != nullptr ? kept.qname == *name : kept.qname.is_under(*name)) {
+            page += count++ == 0 ? "" : ",";
+            page += json::serialize(to_json(kept));
+        }
+        return count < limit && page.size() < kDumpedOctets;
+    });
+    page += R"(],"next":)";
+    page += next ? '"' + std::to_string(next->shard) + '.' + std::to_string(next->segment) + '"' : "null";
+    return {200, "application/json", page + "}\n"};
 }
 
 Response cache_flush(cache::Cache& cache, const Request& request, const Forget& forget)
@@ -181,9 +252,11 @@ std::vector<admin::Route> cache_routes(cache::Cache& cache, const base::Clock& c
     // All of them walk through the whole cache, so none stands in the way of /metrics.
     return {
         {"GET", "/api/v1/cache/lookup", false,
-         [&cache, &clock](const Request& request) { return cache_look_up(cache, request, clock.now()); }, true},
+         [&cache, &clock](const Request& request) { return cache_look_up(cache, request, clock.now()); }, true, true},
         {"GET", "/api/v1/cache/list", false,
-         [&cache, &clock](const Request& request) { return cache_list(cache, request, clock.now()); }, true},
+         [&cache, &clock](const Request& request) { return cache_list(cache, request, clock.now()); }, true, true},
+        {"GET", "/api/v1/cache/dump", false,
+         [&cache, &clock](const Request& request) { return cache_dump(cache, request, clock.now()); }, true, true},
         {"POST", "/api/v1/cache/flush", true,
          [&cache, told = std::move(forget)](const Request& request) { return cache_flush(cache, request, told); }},
     };

@@ -1,6 +1,7 @@
 #include "apps/cache_cli.hpp"
 
 #include "apps/admin_client.hpp"
+#include "apps/cache_dump.hpp"
 #include "apps/exit_codes.hpp"
 
 #include <CLI/CLI.hpp>
@@ -20,12 +21,13 @@ constexpr const char* kFooter = "Exit codes: 0 good; 1 nothing of the kind is ke
                                 "Examples:\n"
                                 "  sallyport cache lookup www.example.org\n"
                                 "  sallyport cache list example.org --limit 20\n"
+                                "  sallyport cache dump cache.txt --subtree example.org\n"
                                 "  sallyport cache flush --subtree example.org\n";
 
 /// What was typed.
 struct Typed {
     AdminTarget target;
-    std::string name, type, apex, subtree;
+    std::string name, type, apex, subtree, file;
     std::uint64_t limit = 1000;
     bool all = false;
     bool as_json = false;
@@ -138,6 +140,20 @@ int list(const Typed& typed)
     return show(typed, path, typed.apex.empty() ? std::string{"at all"} : "at or below " + typed.apex);
 }
 
+int dump(const Typed& typed)
+{
+    if (!typed.name.empty() && !typed.subtree.empty()) {
+        std::cerr << "sallyport cache dump: expected --name or --subtree, not both\n";
+        return exit_usage;
+    }
+    const auto client = AdminClient::make(typed.target);
+    if (!client) return failed(client.error());
+    const auto dumped = dump_cache(*client, {typed.file, typed.name, typed.subtree, typed.as_json});
+    if (!dumped) return failed(dumped.error());
+    if (*dumped == 0) std::cerr << "sallyport cache: nothing of the kind is kept\n";
+    return *dumped == 0 ? exit_bad_input : exit_ok;
+}
+
 int flush(const Typed& typed)
 {
     json::object wanted;
@@ -191,6 +207,13 @@ void add_cache(CLI::App& app, int& exit_code)
         ->check(CLI::Range(1, 100'000))
         ->capture_default_str();
     command->callback([listed, &exit_code] { exit_code = list(*listed); });
+
+    const auto dumped = std::make_shared<Typed>();
+    command = add_command(*cache, "dump", "Write out all that is kept, with its records", *dumped);
+    command->add_option("file", dumped->file, "Where to; - or nothing: standard output")->type_name("FILE");
+    command->add_option("--name", dumped->name, "Only answers of this name")->type_name("NAME");
+    command->add_option("--subtree", dumped->subtree, "Only what is at or below this name")->type_name("NAME");
+    command->callback([dumped, &exit_code] { exit_code = dump(*dumped); });
 
     const auto flushed = std::make_shared<Typed>();
     command = add_command(*cache, "flush", "Take answers out of the cache", *flushed);

@@ -3,6 +3,7 @@
 #include "admin/token_file.hpp"
 #include "apps/exit_codes.hpp"
 #include "apps/loaded.hpp"
+#include "apps/rollover.hpp"
 #include "resolver/shared.hpp"
 
 #include <iostream>
@@ -23,6 +24,9 @@ int check(const std::string& config)
         print_problems(problems);
         return exit_bad_input;
     }
+    if (loaded->followed && loaded->followed->damage)
+        std::cerr << "note: " << loaded->followed->damage->to_string()
+                  << ": the state of trust anchors is damaged; at the start it is put aside\n";
     std::cout << config << ": good: " << loaded->ports.size() << " ports, " << loaded->zones->zone_count() << " zones, "
               << loaded->zones->record_count() << " records";
     if (loaded->identities) std::cout << ", " << loaded->identities->identities().size() << " certificates";

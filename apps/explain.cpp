@@ -1,6 +1,7 @@
 #include "apps/explain.hpp"
 
 #include "apps/ask_query.hpp"
+#include "apps/ask_trace_print.hpp"
 #include "base/random.hpp"
 #include "wire/edns.hpp"
 #include "wire/message_view.hpp"
@@ -8,9 +9,12 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <chrono>
 #include <cstdio>
 #include <iterator>
+#include <optional>
+#include <system_error>
 #include <utility>
 
 namespace sallyport::apps {
@@ -102,6 +106,28 @@ std::string end_text(const Explanation& explanation)
     return text;
 }
 
+/// What `error_text` begins with.
+std::optional<wire::ExtendedError> code_of(const std::string& error)
+{
+    std::uint16_t code = 0;
+    const auto read = std::from_chars(error.data(), error.data() + error.size(), code);
+    return read.ec == std::errc{} ? std::optional{static_cast<wire::ExtendedError>(code)} : std::nullopt;
+}
+
+std::string trust_text(const Explanation& explanation)
+{
+    if (explanation.trust.empty()) return {};
+    std::size_t zones = 0, states = 0;
+    for (const TrustStep& step : explanation.trust) {
+        zones = std::max(zones, step.zone.size() + 2);
+        states = std::max(states, step.state.size() + 2);
+    }
+    std::string text = "chain of trust\n";
+    for (const TrustStep& step : explanation.trust)
+        text += "  " + column(step.zone, zones) + column(step.state, states) + step.why + "\n";
+    return text;
+}
+
 } // namespace
 
 base::Result<ExplainQuestion> understand(const ExplainRequest& request)
@@ -176,6 +202,23 @@ void ExplainWalk::end(Explanation::End end) noexcept
     if (done_) done_();
 }
 
+void add_trust(const resolver::Resolver& resolver, const wire::Name& qname, Explanation& explanation)
+{
+    constexpr std::array<const char*, 5> kStates{"unchecked", "secure", "insecure", "BOGUS", "indeterminate"};
+    const bool looked_up = explanation.source == source_text(pipeline::Source::cache) ||
+                           std::any_of(explanation.steps.begin(), explanation.steps.end(),
+                                       [](const ExplainStep& step) { return step.stage == "resolver"; });
+    if (!looked_up) return;
+    resolver.explain_trust(qname, [&](const wire::Name& zone, wire::ValidationState state, const std::string& why) {
+        explanation.trust.push_back({zone.to_text(), kStates[static_cast<std::size_t>(state)], why});
+    });
+    if (explanation.trust.empty() || explanation.trust.back().state != "secure") return;
+    // Where each zone is to be believed, it is the data that is not.
+    for (const std::string& error : explanation.errors)
+        if (explanation.rcode == "SERVFAIL" && is_validation_failure(code_of(error)))
+            explanation.trust.push_back({qname.to_text(), "BOGUS", "extended error " + error});
+}
+
 std::string to_text(const ExplainRequest& request, const Explanation& explanation)
 {
     std::string text = request.name + " " + request.type + " from " + request.client + " over " + request.door;
@@ -198,7 +241,7 @@ std::string to_text(const ExplainRequest& request, const Explanation& explanatio
     text += "\n";
     for (const auto& error : explanation.errors) text += "  extended error " + error + "\n";
     for (const auto& record : explanation.records) text += "  " + record + "\n";
-    return text;
+    return text + trust_text(explanation);
 }
 
 } // namespace sallyport::apps

@@ -7,6 +7,7 @@
 #include "base/transport.hpp"
 #include "pipeline/observer.hpp"
 #include "pipeline/pipeline.hpp"
+#include "resolver/resolver.hpp"
 
 #include <cstdint>
 #include <functional>
@@ -54,6 +55,11 @@ struct ExplainStep {
     std::string stage, decision, why;
 };
 
+/// A zone of the chain of trust.
+struct TrustStep {
+    std::string zone, state, why;
+};
+
 /// What became of it.
 struct Explanation {
     enum class End : std::uint8_t {
@@ -68,6 +74,7 @@ struct Explanation {
     std::string rcode, source, rule;
     std::vector<std::string> errors;  ///< Extended DNS Errors: `18 Prohibited: bedtime`
     std::vector<std::string> records; ///< of answer and authority, as text
+    std::vector<TrustStep> trust;     ///< from an anchor towards the name, as far as it is known
     double milliseconds = 0;
 };
 
@@ -89,6 +96,7 @@ public:
     /// Lets go of the query if it still waits.
     void abandon(pipeline::Pipeline& pipeline) noexcept { pipeline.abandon(waiting_); }
     [[nodiscard]] Explanation& result() noexcept { return result_; }
+    [[nodiscard]] const ExplainQuestion& question() const noexcept { return question_; }
 
     void step(std::string_view stage, std::string_view decision, std::string_view why) override;
     void reply(const pipeline::Reply& reply) noexcept override;
@@ -104,6 +112,9 @@ private:
     std::function<void()> done_;
     Explanation result_;
 };
+
+/// Adds the chain of trust, where it has to do with the answer. On the resolver's thread.
+void add_trust(const resolver::Resolver& resolver, const wire::Name& qname, Explanation& explanation);
 
 /// POST /api/v1/explain: walks on the first worker and waits for the end, some seconds at most. A slow route.
 [[nodiscard]] admin::Response explain_on(const Gateway& gateway, const admin::Request& request);

@@ -53,6 +53,7 @@ Explanation walk_through(Lane& lane, const Loaded& loaded, const base::Clock& cl
     if (walk.result().end == Explanation::End::none) walk.result().end = Explanation::End::upstream;
     walk.abandon(lane.pipeline);
     lane.pipeline.set_services({});
+    add_trust(lane.resolver, question.question.qname.lower(), walk.result());
     return std::move(walk.result());
 }
 

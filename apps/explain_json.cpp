@@ -126,6 +126,9 @@ std::string to_json(const Explanation& explanation)
     json::array steps;
     for (const ExplainStep& step : explanation.steps)
         steps.push_back(json::object{{"stage", step.stage}, {"decision", step.decision}, {"why", step.why}});
+    json::array trust;
+    for (const TrustStep& step : explanation.trust)
+        trust.push_back(json::object{{"zone", step.zone}, {"state", step.state}, {"why", step.why}});
     const json::object object{{"steps", std::move(steps)},
                               {"end", kEnds[static_cast<std::size_t>(explanation.end)]},
                               {"rcode", explanation.rcode},
@@ -133,6 +136,7 @@ std::string to_json(const Explanation& explanation)
                               {"rule", explanation.rule},
                               {"errors", to_array(explanation.errors)},
                               {"records", to_array(explanation.records)},
+                              {"trust", std::move(trust)},
                               {"milliseconds", explanation.milliseconds}};
     return json::serialize(object) + "\n";
 }
@@ -147,6 +151,11 @@ base::Result<Explanation> read_explanation(std::string_view text)
             if (step.is_object())
                 explanation.steps.push_back({text_of(step.get_object(), "stage"),
                                              text_of(step.get_object(), "decision"),
+                                             text_of(step.get_object(), "why")});
+    if (const auto* const trust = object->if_contains("trust"); trust != nullptr && trust->is_array())
+        for (const auto& step : trust->get_array())
+            if (step.is_object())
+                explanation.trust.push_back({text_of(step.get_object(), "zone"), text_of(step.get_object(), "state"),
                                              text_of(step.get_object(), "why")});
     const std::string end = text_of(*object, "end");
     for (std::size_t i = 0; i < kEnds.size(); ++i)

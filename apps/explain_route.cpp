@@ -15,7 +15,7 @@ namespace {
 using namespace std::chrono_literals;
 
 // Longer than the resolver's own patience, so that its verdict is heard.
-constexpr auto kPatience = 8s;
+constexpr auto kPatience = 12s;
 constexpr auto kLook = 300ms;
 
 /// A walk that one thread waits for and a worker goes.
@@ -31,6 +31,10 @@ void start(const std::shared_ptr<Shared>& shared, const LaneView& lane)
 {
     // The walk holds no owner of itself: the worker's task and whoever waits do.
     Shared* const self = shared.get();
+    const AskQuestion& asked = self->walk.question().question;
+    lane.resolver.watch(asked.qname.lower(), asked.qtype, [self](std::string_view what, std::string_view why) {
+        self->walk.step("resolver", what, why);
+    });
     self->walk.begin(lane.pipeline, lane.worker.clock(), [self] {
         const std::lock_guard guard{self->lock};
         self->done = true;
@@ -77,6 +81,8 @@ admin::Response explain_on(const Gateway& gateway, const admin::Request& request
     Explanation explanation;
     const bool let_go = gateway.on_worker(0, [shared, &explanation](const LaneView& lane) {
         shared->walk.abandon(lane.pipeline);
+        lane.resolver.watch({}, {}, nullptr);
+        add_trust(lane.resolver, shared->walk.question().question.qname.lower(), shared->walk.result());
         explanation = shared->walk.result();
     });
     if (!let_go) {

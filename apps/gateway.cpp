@@ -66,15 +66,15 @@ base::Result<void> Gateway::start()
                                                std::move(p.sockets.descriptors[i]), p.router, p.secrets);
         p.lanes.push_back(std::move(lane));
     }
-    // Before any thread runs: a door that can not start is an error of the start, not of a worker.
+    // Before any thread of a worker runs: a door that can not start is an error of the start, not of a worker.
     for (auto& lane : p.lanes)
         if (auto started = lane->doors->start(); !started) return started.error();
+    p.keeper.start(p.loaded->snapshot_options(), p.loaded->cache_fingerprint);
     p.lanes_running = p.loaded->configuration.workers;
     for (auto& lane : p.lanes) lane->thread = std::thread([this, &lane = *lane] { parts_->run_lane(lane); });
     p.query_log.start();
     p.server->start();
-    if (p.loaded->identities)
-        p.certificate_watch = std::make_unique<certs::Watch>(p.loaded->configuration.certificates);
+    p.certificate_watch = std::move(p.loaded->certificate_watch);
     p.watch_files(began);
     p.configuration_loaded = std::chrono::duration_cast<std::chrono::seconds>(began.time_since_epoch()).count();
     p.started = true;
@@ -101,6 +101,8 @@ void Gateway::begin_stop()
     parts_->stopping = true;
     parts_->on_every_lane([](Lane& lane) { lane.doors->drain([&lane] { lane.worker.stop(); }); });
 }
+
+void Gateway::keep_cache() { parts_->keeper.close(true); }
 
 bool Gateway::ended() const noexcept { return parts_->lanes_running.load(std::memory_order_acquire) == 0; }
 
@@ -134,6 +136,7 @@ void Gateway::post_to_worker(unsigned index, std::function<void(const LaneView&)
 unsigned Gateway::workers() const noexcept { return parts_->started ? static_cast<unsigned>(parts_->lanes.size()) : 0; }
 
 cache::Cache& Gateway::cache() const noexcept { return parts_->cache; }
+void Gateway::cache_flushed() const { parts_->keeper.flushed(); }
 const base::Clock& Gateway::clock() const noexcept { return parts_->clock; }
 void Gateway::tell_silence(base::Duration silence) noexcept { parts_->silence = silence.count(); }
 const Loaded& Gateway::loaded() const noexcept { return *parts_->loaded; }

@@ -71,6 +71,8 @@ public:
     void begin_stop();
     /// True once every worker has ended.
     [[nodiscard]] bool ended() const noexcept;
+    /// Writes the cache to its file, where it has one, a last time.
+    void keep_cache();
     /// Ends the workers now, whatever their connections are doing.
     void hurry();
 
@@ -88,6 +90,8 @@ public:
     [[nodiscard]] unsigned workers() const noexcept;
     /// Any thread.
     [[nodiscard]] cache::Cache& cache() const noexcept;
+    /// Before answers are taken out of it: they must not come back from its file. Any thread.
+    void cache_flushed() const;
     [[nodiscard]] const base::Clock& clock() const noexcept;
     /// What `Watchdog` found out: how long the slowest worker has been silent. Told by the control thread.
     void tell_silence(base::Duration silence) noexcept;

@@ -72,12 +72,15 @@ void Gateway::collect(Statistics& statistics) const
     p.cache.each_counter([&](const char* name, const char* help, std::uint64_t value) {
         statistics.add_value(std::string("cache_") + name, help, static_cast<double>(value));
     });
+    p.keeper.each_value(
+        [&](const char* name, const char* help, double value) { statistics.add_value(name, help, value); });
     std::vector<Bucket> ages;
     p.cache.each_hit_age([&](double upper, std::uint64_t count) { ages.push_back({upper, count}); });
     statistics.add_buckets("cache_hit_age_seconds", "Age of entries that were given out", ages, -1);
     const auto add = [&](const std::string& name, const std::string& help, const base::Counter& counter) {
         statistics.add(name, help, counter);
     };
+    p.rollover.collect(statistics);
     p.query_log.each_counter(add);
     p.server->stats().each(add);
     add("reloads_total", "Configurations taken over while running", p.reloads);

@@ -2,10 +2,12 @@
 
 #include "admin/admin.hpp"
 #include "admin/query_log.hpp"
+#include "apps/cache_keeper.hpp"
 #include "apps/file_watch.hpp"
 #include "apps/gateway.hpp"
 #include "apps/handover.hpp"
 #include "apps/lane.hpp"
+#include "apps/rollover.hpp"
 #include "resolver/shared.hpp"
 
 #include <mutex>
@@ -23,6 +25,7 @@ struct Gateway::Parts {
     listeners::SharedSecrets secrets;
     // What lanes borrow.
     cache::Cache cache;
+    CacheKeeper keeper{cache, clock};
     resolver::Shared resolutions;
     admin::QueryLog query_log;
     listeners::SocketSet sockets; ///< descriptors until the lanes have them
@@ -40,6 +43,7 @@ struct Gateway::Parts {
     base::Instant next_certificate_look{};
     std::unique_ptr<FileWatch> file_watch;
     base::Instant next_file_look{};
+    Rollover rollover;
     std::vector<std::string> told_restarts; ///< what the log has said needs a restart
 
     base::Counter reloads, reloads_refused;

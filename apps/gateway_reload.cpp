@@ -17,18 +17,9 @@ using namespace std::chrono_literals;
 namespace {
 
 // A worker turns over in milliseconds. One that does not is stuck, and the watchdog's business.
-constexpr auto kPatience = 10s;
+constexpr auto kHandoverPatience = 10s;
 // Longer than `limits.drain` by this, sockets of a port that was given up are closed for certain.
 constexpr auto kAfterDrain = 2s;
-
-bool same_files(const certs::Options& a, const certs::Options& b)
-{
-    return a.directory == b.directory &&
-           std::equal(a.certificates.begin(), a.certificates.end(), b.certificates.begin(), b.certificates.end(),
-                      [](const auto& left, const auto& right) {
-                          return left.chain_file == right.chain_file && left.key_file == right.key_file;
-                      });
-}
 
 void remove_socket_file(const std::string& path)
 {
@@ -156,6 +147,7 @@ void Gateway::Parts::publish(Fresh& fresh)
     const auto& configuration = fresh.loaded->configuration;
     const auto layout_before = sockets.layout;
     query_log.adopt(std::move(fresh.query_log));
+    keeper.reconfigure(fresh.loaded->snapshot_options(), fresh.loaded->cache_fingerprint);
     cache.reconfigure(configuration.cache);
     if (!configuration.cache.enabled) (void)cache.flush_all();
     for (unsigned i = 0; i < fresh.changes.size(); ++i) {
@@ -166,28 +158,26 @@ void Gateway::Parts::publish(Fresh& fresh)
         change.descriptors = std::move(fresh.sockets.descriptors[i]);
     }
     sockets.layout = fresh.sockets.layout;
-    const bool same_certificates =
-        certificate_watch && same_files(configuration.certificates, loaded->configuration.certificates);
     // What was validated by other anchors, or not at all, must not be given out any longer.
     const bool believes_anew = loaded->resolver->recurse.store != fresh.loaded->resolver->recurse.store;
     std::shared_ptr<Loaded> before{std::move(loaded)};
     loaded = std::move(fresh.loaded);
     auto handover = std::make_shared<Handover>(std::move(fresh.changes), std::move(before));
     handover->begin(lanes);
-    if (!handover->wait(kPatience)) {
+    if (!handover->wait(kHandoverPatience)) {
         log::error("a worker has not taken over the new configuration; it will when it turns over");
         late.push_back(std::move(handover));
     }
-    if (believes_anew) (void)cache.flush_all();
+    if (believes_anew) {
+        keeper.flushed();
+        (void)cache.flush_all();
+    }
     note_leaving(*layout_before, *sockets.layout);
     auto log_options = configuration.log;
     if (under_service_manager()) log_options.timestamps = false;
     log::configure(log_options);
     server->adopt(std::move(fresh.server));
-    if (!loaded->identities)
-        certificate_watch.reset();
-    else if (!same_certificates)
-        certificate_watch = std::make_unique<certs::Watch>(configuration.certificates);
+    certificate_watch = std::move(loaded->certificate_watch);
 }
 
 void Gateway::Parts::note_leaving(const listeners::Layout& before, const listeners::Layout& now)
@@ -241,6 +231,7 @@ void Gateway::tick()
     std::erase_if(p.late, [](const auto& handover) { return handover->wait(0ms); });
     std::erase_if(p.leaving, [&](const auto& gone) { return gone.until <= now; });
     p.ask_for_upstreams();
+    if (!p.stopping) p.rollover.tick(*this);
     if (p.file_watch && now >= p.next_file_look) {
         p.next_file_look = now + p.loaded->configuration.watch_every;
         if (p.file_watch->changed()) {

@@ -40,6 +40,9 @@ LaneChange make_change(unsigned index, const Loaded& loaded, const base::Clock& 
 
 void LaneChange::give_services(Lane& lane)
 {
+    if (!lane.asked_by.empty() && lane.asked_by != resolver->recurse.fingerprint)
+        lane.pipeline.policy_changed(lane.worker.clock().now());
+    lane.asked_by = resolver->recurse.fingerprint;
     lane.resolver.reconfigure(resolver);
     lane.pipeline.set_zones(zones, zone_limits);
     lane.pipeline.reconfigure(pipeline);
@@ -49,6 +52,7 @@ void LaneChange::give_services(Lane& lane)
     services.resolver = resolver->mode == resolver::Mode::off ? nullptr : &lane.resolver;
     services.script = lane.script.get();
     services.observer = observer;
+    services.alarm = &lane.alarm;
     lane.pipeline.set_services(services);
 }
 

@@ -23,6 +23,20 @@ struct Common {
     resolver::Shared& resolutions;
 };
 
+/// Tells the pipeline when its time has come.
+class PipelineAlarm final : public pipeline::Alarm {
+public:
+    PipelineAlarm(net::Worker& worker, pipeline::Pipeline& pipeline) : worker_(worker), pipeline_(pipeline) {}
+    void set(base::Instant when) noexcept override { worker_.arm(timer_, when); }
+
+private:
+    void expired(base::Instant now) noexcept { pipeline_.expire(now); }
+
+    net::Worker& worker_;
+    pipeline::Pipeline& pipeline_;
+    net::Timer timer_{net::Timer::of<&PipelineAlarm::expired>(*this)};
+};
+
 /// One worker and what it serves with. Its members belong to its thread once that runs; others post.
 struct Lane {
     Lane(unsigned index, const Common& common, const Loaded& loaded);
@@ -32,6 +46,8 @@ struct Lane {
     std::unique_ptr<lua::Runtime> script; ///< null without a script
     resolver::Resolver resolver;
     pipeline::Pipeline pipeline;
+    PipelineAlarm alarm{worker, pipeline};
+    std::string asked_by; ///< what says whom the resolver asks: what was kept by other rules is not given out for long
     std::unique_ptr<listeners::Doors> doors;
     std::thread thread;
     std::atomic<std::uint32_t> routed{0};

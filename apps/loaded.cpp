@@ -1,5 +1,6 @@
 #include "apps/loaded.hpp"
 
+#include "apps/cache_fingerprint.hpp"
 #include "apps/designations.hpp"
 #include "apps/recursion.hpp"
 #include "base/clock.hpp"
@@ -53,6 +54,7 @@ void load_certificates(Loaded& loaded, base::Problems& problems)
         }
         loaded.tickets = std::move(*made);
     }
+    loaded.certificate_watch = std::make_unique<certs::Watch>(options);
     loaded.identities = certs::load(options, loaded.tickets, clock.wall(), problems);
     if (loaded.identities) check_names(loaded, problems);
 }
@@ -82,6 +84,20 @@ void check_upstreams(const Loaded& loaded, base::Problems& problems)
             {port.address.endpoint, listeners::is_datagram(port.kind) ? base::Transport::udp : base::Transport::tcp});
     }
     (void)resolver::check_loops(loaded.configuration.resolver, own, resolver::local_addresses(), problems);
+}
+
+/// Zones that are answered here unless somebody else is told to: who that is.
+void give_way_to_others(conf::Configuration& configuration)
+{
+    const auto& resolver = configuration.resolver;
+    auto& local = configuration.zones.local_only;
+    // Who answers for nothing but his own zones answers for these neither.
+    local.enabled = local.enabled && resolver.mode != resolver::Mode::off;
+    local.recursing = resolver.mode == resolver::Mode::recurse;
+    local.translates = !resolver.recurse.engine.dns64.prefixes.empty();
+    for (const auto& route : resolver.routes)
+        local.elsewhere.insert(local.elsewhere.end(), route.zones.begin(), route.zones.end());
+    for (const auto& fixed : resolver.recurse.engine.fixed) local.elsewhere.push_back(fixed.zone.to_text());
 }
 
 } // namespace
@@ -116,6 +132,8 @@ std::unique_ptr<Loaded> load_everything(const std::string& file, const Loaded* b
         loaded->tickets = before->tickets;
     if (configuration.workers == 0) configuration.workers = std::max(1U, std::thread::hardware_concurrency());
     configuration.listeners.workers = configuration.workers;
+    loaded->cache_fingerprint = cache_fingerprint_of(configuration);
+    give_way_to_others(configuration);
     // What could be read is checked even where another part is wrong: people see every error in one run.
     loaded->zones = zones::load(configuration.zones, problems, loaded->zone_files);
     loaded->ports = listeners::plan_ports(configuration.listeners, problems);

@@ -7,11 +7,14 @@
 #include "lua/lua.hpp"
 #include "zones/zones.hpp"
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
 
 namespace sallyport::apps {
+
+struct FollowedAnchors;
 
 /// A configuration with everything it names read and checked: what `run` serves and `check` reports on.
 struct Loaded {
@@ -20,9 +23,20 @@ struct Loaded {
     std::shared_ptr<const zones::Snapshot> zones;
     std::vector<std::string> zone_files; ///< what was read for them, `$INCLUDE`d ones too
     std::shared_ptr<const resolver::Options> resolver;
+    std::shared_ptr<FollowedAnchors> followed;              ///< null where no trust anchor is followed
     std::shared_ptr<const lua::Script> script;              ///< null without a script
     std::shared_ptr<certs::TicketKeys> tickets;             ///< null without an encrypted door
     std::shared_ptr<const certs::TlsIdentities> identities; ///< null without an encrypted door
+    /// Looked at the files before they were read: what is written since then is seen.
+    std::unique_ptr<certs::Watch> certificate_watch;
+    /// Stands for all that decides what an answer got from elsewhere says.
+    std::uint64_t cache_fingerprint = 0;
+
+    /// Of the cache that is used: none where there is none.
+    [[nodiscard]] cache::SnapshotOptions snapshot_options() const
+    {
+        return configuration.cache.enabled ? configuration.cache_snapshot : cache::SnapshotOptions{};
+    }
 };
 
 /// Reads the file and everything it names. All errors of all parts are in `problems`; the result is null then.

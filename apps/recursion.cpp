@@ -1,5 +1,7 @@
 #include "apps/recursion.hpp"
 
+#include "apps/rollover.hpp"
+#include "apps/root_copy.hpp"
 #include "base/clock.hpp"
 #include "cache/rrset_store.hpp"
 #include "resolver/loops.hpp"
@@ -38,27 +40,51 @@ cache::RrsetOptions lifetimes_of(const cache::Options& cache)
     return options;
 }
 
+/// Anchors that follow their zones: as they stand, where nothing of recursion has changed.
+void follow(Loaded& loaded, const Loaded* before, std::int64_t date, base::Problems& problems)
+{
+    auto& recurse = loaded.configuration.resolver.recurse;
+    if (before != nullptr && before->resolver->recurse.store == recurse.store) {
+        loaded.followed = before->followed;
+        return;
+    }
+    if (recurse.dnssec.follow_rollover == true && anchor_state_file(recurse.dnssec).empty())
+        problems.push_back({base::ErrorCode::invalid,
+                            "'resolve.dnssec.follow_rollover' needs a place for what it learns; expected "
+                            "'resolve.dnssec.state_file'",
+                            {loaded.configuration.file}});
+    loaded.followed = follow_anchors(recurse, date, before != nullptr ? before->followed.get() : nullptr);
+}
+
 } // namespace
 
 void load_recursion(Loaded& loaded, const Loaded* before, base::Problems& problems)
 {
     auto& configuration = loaded.configuration;
     auto& options = configuration.resolver;
-    if (options.mode != resolver::Mode::recurse) return;
+    if (!resolver::needs_engine(options)) return;
     options.recurse.engine.prefetch = configuration.cache.prefetch;
     never_ask_ourselves(configuration, options.recurse);
     const auto date =
         std::chrono::duration_cast<std::chrono::seconds>(base::SystemClock{}.wall().time_since_epoch()).count();
-    (void)resolver::prepare_recursion(options, before != nullptr ? before->resolver.get() : nullptr,
-                                      lifetimes_of(configuration.cache), date, problems);
+    if (resolver::prepare_recursion(options, before != nullptr ? before->resolver.get() : nullptr,
+                                    lifetimes_of(configuration.cache), date, problems)) {
+        follow(loaded, before, date, problems);
+        const auto& anchors = options.recurse.engine.anchors;
+        const auto trusted = loaded.followed ? loaded.followed->book.anchors()
+                             : anchors       ? *anchors
+                                             : dnssec::TrustAnchors{};
+        load_root_copy(options.recurse, trusted, problems);
+    }
 }
 
 std::vector<std::string> recursion_files(const Loaded& loaded)
 {
     const auto& recurse = loaded.configuration.resolver.recurse;
-    if (loaded.configuration.resolver.mode != resolver::Mode::recurse) return {};
+    if (!resolver::needs_engine(loaded.configuration.resolver)) return {};
     auto files = recurse.dnssec.anchor_files;
     if (!recurse.root_hints.empty()) files.push_back(recurse.root_hints);
+    if (!recurse.local_root_file.empty()) files.push_back(recurse.local_root_file);
     return files;
 }
 

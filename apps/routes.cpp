@@ -64,6 +64,7 @@ std::vector<admin::Route> all_routes(Gateway& gateway, Control& control)
     routes.push_back(
         {"POST", "/api/v1/explain", true, [&](const admin::Request& request) { return explain_on(gateway, request); }});
     auto cache = cache_routes(gateway.cache(), gateway.clock(), [&gateway](const wire::Name& apex, bool subtree) {
+        gateway.cache_flushed();
         for (unsigned i = 0; i < gateway.workers(); ++i)
             (void)gateway.on_worker(i, [&](const LaneView& lane) { lane.resolver.forget(apex, subtree); });
     });

@@ -80,15 +80,18 @@ void stop(Gateway& gateway, Control& control, Signals& signals)
     // The doors keep to the drain time themselves; the rest is for a worker that hangs.
     const auto deadline = std::chrono::steady_clock::now() + gateway.loaded().configuration.listeners.drain + 2s;
     gateway.begin_stop();
+    bool at_once = false;
     while (!gateway.ended()) {
         const int signal = signals.wait(20ms);
         const auto now = std::chrono::steady_clock::now();
+        at_once = at_once || signal == SIGINT || signal == SIGTERM;
         if (signal == SIGINT || signal == SIGTERM || now > deadline) gateway.hurry();
         if (now > deadline + kLastPatience) {
             log::error("a worker hangs: ending without it");
             std::_Exit(exit_failed); // everything else would wait for it
         }
     }
+    if (!at_once) gateway.keep_cache();
     log::info("ended");
 }
 

@@ -166,6 +166,8 @@ base::Result<void> become_user(const std::string& user)
 Signals::Signals()
 {
     ::signal(SIGPIPE, SIG_IGN);
+    // A limit on the size of files is an error of the write that meets it, not the end.
+    ::signal(SIGXFSZ, SIG_IGN);
     sigset_t set;
     ::sigemptyset(&set);
     for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGUSR1}) ::sigaddset(&set, number);

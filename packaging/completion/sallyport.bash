@@ -16,7 +16,7 @@ _sallyport()
     done
 
     case $previous in
-    -c | --config | --ca | --batch | --token-file)
+    -c | --config | --ca | --batch | --token-file | --root-hints | --trust-anchors)
         compopt -o filenames 2>/dev/null
         mapfile -t COMPREPLY < <(compgen -f -- "$word")
         return
@@ -40,14 +40,15 @@ _sallyport()
     ask)
         words="--udp --tcp --dot --doh --doh1 --doh3 --doq --at --name --ca --insecure --path --get --early-data
             --dnssec --cd --no-rd --no-edns --bufsize --padding --no-padding --nsid --cookie --subnet --id --reverse
-            --timeout --retry --ignore --repeat --reconnect --batch --short --json --help"
+            --timeout --retry --ignore --repeat --reconnect --batch --short --json --trace --config --root-hints
+            --trust-anchors --port --allow-loopback --ipv4 --ipv6 --help"
         [[ $word == -* ]] || words+=" A AAAA ANY CAA CNAME DNSKEY DS HTTPS MX NAPTR NS NSEC PTR SOA SRV SSHFP SVCB TLSA TXT"
         ;;
     reload) words="$gateway" ;;
     stats) words="$gateway --once --interval" ;;
     health) words="$gateway --ready --quiet --timeout" ;;
     log-level) words="debug info warning error $gateway" ;;
-    cache) words="lookup list flush $gateway --limit --subtree --all --json" ;;
+    cache) words="lookup list dump flush $gateway --limit --name --subtree --all --json" ;;
     explain) words="$gateway --client --door --server-name --path --dnssec --cd --offline --json" ;;
     cert) words="dev --directory --name --days --replace --quiet --help" ;;
     version) words="--help" ;;

@@ -16,7 +16,11 @@ const std::string kToken = "0123456789abcdef0123456789abcdef";
 Response fine(const Request&) { return {}; }
 
 struct Fixture : testing::Test {
-    Fixture() : gate({{"GET", "/metrics", false, fine}, {"POST", "/api/v1/reload", true, fine}}, stats)
+    Fixture()
+        : gate({{"GET", "/metrics", false, fine},
+                {"POST", "/api/v1/reload", true, fine},
+                {"GET", "/api/v1/cache/list", false, fine, true, true}},
+               stats)
     {
         options.hosts = {"gate.test"};
         gate.configure(options, kToken);
@@ -66,6 +70,17 @@ TEST_F(AdminGate, ReadsAreOpenAndChangesNeedTheToken)
     EXPECT_EQ(ask(change()), 200U);
     EXPECT_TRUE(last.request.authorised);
     EXPECT_EQ(stats.unauthorised.get(), 1U);
+}
+
+TEST_F(AdminGate, ReadsThatTellWhoAskedForWhatNeedTheTokenToo)
+{
+    EXPECT_EQ(ask(get("/api/v1/cache/list")), 401U);
+    auto http = get("/api/v1/cache/list");
+    http.has_authorization = true;
+    http.authorization = std::string{"Bearer "} + kToken;
+    EXPECT_EQ(ask(http), 200U);
+    peer.by_socket_file = true;
+    EXPECT_EQ(ask(get("/api/v1/cache/list")), 200U);
 }
 
 TEST_F(AdminGate, WhatIsNotListedIsClosed)

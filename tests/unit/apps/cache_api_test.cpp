@@ -114,11 +114,49 @@ TEST_F(CacheApi, FlushesWhatItIsTold)
         EXPECT_EQ(flush(bad).status, 400U) << bad;
 }
 
-TEST_F(CacheApi, OnlyTheFlushChangesState)
+TEST_F(CacheApi, DumpsInPages)
+{
+    std::vector<std::string> names;
+    std::string from = "0.0";
+    while (!from.empty()) {
+        const auto body = body_of(cache_dump(cache_, request({{"limit", "1"}, {"from", from}}), clock_.now() + 100s));
+        for (const auto& entry : body.at("entries").as_array()) {
+            names.emplace_back(entry.at("name").as_string());
+            for (const auto& record : entry.at("records").as_array())
+                EXPECT_LE(record.at("ttl").to_number<int>(), 3500);
+        }
+        from = body.at("next").is_string() ? std::string{body.at("next").as_string()} : "";
+    }
+    const auto all = body_of(cache_list(cache_, request({}), clock_.now()));
+    EXPECT_EQ(names.size(), all.at("entries").as_array().size());
+}
+
+TEST_F(CacheApi, DumpsWhatIsAskedForAlone)
+{
+    const auto count = [&](const char* key, const char* value) {
+        return body_of(cache_dump(cache_, request({{key, value}}), clock_.now())).at("entries").as_array().size();
+    };
+    EXPECT_EQ(count("apex", "nothing.example"), 0U);
+    EXPECT_EQ(
+        count("apex", "EXAMPLE"),
+        body_of(cache_list(cache_, request({{"apex", "example"}}), clock_.now())).at("entries").as_array().size());
+    EXPECT_EQ(
+        count("name", "a.example"),
+        body_of(cache_look_up(cache_, request({{"name", "a.example"}}), clock_.now())).at("entries").as_array().size());
+    for (const char* bad : {"", "1", "1.", ".1", "1.x", "-1.0", "99999999999.0"})
+        EXPECT_EQ(cache_dump(cache_, request({{"from", bad}}), clock_.now()).status, *bad == 0 ? 200U : 400U) << bad;
+    EXPECT_EQ(cache_dump(cache_, request({{"limit", "10001"}}), clock_.now()).status, 400U);
+    EXPECT_EQ(cache_dump(cache_, request({{"apex", "a..b"}}), clock_.now()).status, 400U);
+}
+
+TEST_F(CacheApi, NeedsTheTokenThroughout)
 {
     const auto routes = cache_routes(cache_, clock_);
-    ASSERT_EQ(routes.size(), 3U);
-    for (const auto& route : routes) EXPECT_EQ(route.changes_state, route.method == "POST");
+    ASSERT_EQ(routes.size(), 4U);
+    for (const auto& route : routes) {
+        EXPECT_EQ(route.changes_state, route.method == "POST");
+        EXPECT_EQ(route.confidential, route.method == "GET");
+    }
 }
 
 } // namespace

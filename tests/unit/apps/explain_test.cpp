@@ -64,6 +64,7 @@ TEST(Explain, ExplanationsPassThroughJson)
     told.rule = "home.lua:3";
     told.errors = {"15 Blocked: \"why\""};
     told.records = {"a. 1 IN A 192.0.2.1"};
+    told.trust = {{".", "secure", "trust anchor DS 20326"}, {"a.", "BOGUS", "signature expired"}};
     told.milliseconds = 0.5;
     const auto read = read_explanation(to_json(told));
     ASSERT_TRUE(read);
@@ -71,6 +72,9 @@ TEST(Explain, ExplanationsPassThroughJson)
     const std::string text = to_text(request("a"), *read);
     EXPECT_NE(text.find("  script  answered  home.lua:3\n"), std::string::npos) << text;
     EXPECT_NE(text.find("REFUSED, from a rule (home.lua:3), 0.500 ms\n"), std::string::npos) << text;
+    EXPECT_NE(text.find("chain of trust\n  .   secure  trust anchor DS 20326\n  a.  BOGUS   signature"),
+              std::string::npos)
+        << text;
 }
 
 TEST(Explain, WalksThroughAPipeline)
