@@ -11,7 +11,8 @@ namespace {
 
 using wire::RrType;
 
-constexpr std::uint16_t kComparedFlags = 0x8000 | 0x0200 | 0x0100 | 0x0080 | 0x0020 | 0x0010; // all but AA
+constexpr std::uint16_t kAllFlags = 0x8000 | 0x0400 | 0x0200 | 0x0100 | 0x0080 | 0x0020 | 0x0010;
+constexpr std::uint16_t kComparedFlags = kAllFlags & ~0x0400; // all but AA
 
 /// RDATA with its names in lower case.
 std::vector<std::uint8_t> lower_rdata(RrType type, const std::vector<std::uint8_t>& rdata)
@@ -177,13 +178,26 @@ std::string flags_text(std::uint16_t flags)
     return text;
 }
 
-std::optional<std::string> compare_whole(const Message& want, const Message& got, const Match& match)
+std::optional<std::string> compare_header(const Message& want, const Message& got, std::uint16_t flags)
 {
     if (want.rcode != got.rcode) return "rcode is " + rcode_text(got) + ", expected " + rcode_text(want);
-    if (((want.flags ^ got.flags) & kComparedFlags) != 0) {
+    if (((want.flags ^ got.flags) & flags) != 0) {
         return "flags are " + flags_text(got.flags) + ", expected " + flags_text(want.flags);
     }
     if (!same_question(want, got)) return "the question differs";
+    return std::nullopt;
+}
+
+std::optional<std::string> compare_edns(const Message& want, const Message& got)
+{
+    if (want.edns != got.edns) return got.edns ? "an OPT record" : "no OPT record";
+    return std::nullopt;
+}
+
+/// RPL-FORMAT's level "semantic".
+std::optional<std::string> compare_meaning(const Message& want, const Message& got, const Match& match)
+{
+    if (auto difference = compare_header(want, got, kComparedFlags)) return difference;
     if (auto difference = compare_records(want.sections[0], got.sections[0], match.ttl, "answer")) return difference;
     if (alias_chain(want) != alias_chain(got)) return "the aliases stand in another order";
     if (is_negative(want)) {
@@ -192,7 +206,26 @@ std::optional<std::string> compare_whole(const Message& want, const Message& got
             return difference;
         }
     }
-    if (!match.all_noedns && want.edns != got.edns) return got.edns ? "an OPT record" : "no OPT record";
+    return match.all_noedns ? std::nullopt : compare_edns(want, got);
+}
+
+/// Everything but the order of records.
+std::optional<std::string> compare_strictly(const Message& want, const Message& got, const Match& match)
+{
+    constexpr const char* kSections[] = {"answer", "authority", "additional"};
+    if (auto difference = compare_header(want, got, kAllFlags)) return difference;
+    for (std::size_t i = 0; i < 3; ++i) {
+        if (auto difference =
+                compare_records(want.sections[i], got.sections[i], match.ttl || match.whole, kSections[i]))
+            return difference;
+    }
+    if (alias_chain(want) != alias_chain(got)) return "the aliases stand in another order";
+    if (match.all_noedns) return std::nullopt;
+    if (auto difference = compare_edns(want, got)) return difference;
+    if (want.edns && want.edns_data != got.edns_data) return "other EDNS options";
+    if (match.whole && want.edns && (want.udp_size != got.udp_size || want.dnssec_ok != got.dnssec_ok)) {
+        return "another OPT record";
+    }
     return std::nullopt;
 }
 
@@ -223,7 +256,7 @@ bool fits_query(const Entry& pattern, const Message& query, bool tcp)
     return true;
 }
 
-std::optional<std::string> find_difference(const Entry& expected, Message got, bool tcp)
+std::optional<std::string> find_difference(const Entry& expected, Message got, bool tcp, Level level)
 {
     const Match& match = expected.match;
     const Message& want = expected.message;
@@ -248,8 +281,10 @@ std::optional<std::string> find_difference(const Entry& expected, Message got, b
         if (auto difference = compare_records(want.sections[0], got.sections[0], match.ttl, "answer"))
             return difference;
     }
-    if (match.all || match.all_noedns) return compare_whole(want, got, match);
-    return std::nullopt;
+    if (match.whole || (level == Level::strict && (match.all || match.all_noedns))) {
+        return compare_strictly(want, got, match);
+    }
+    return match.all || match.all_noedns ? compare_meaning(want, got, match) : std::nullopt;
 }
 
 std::string to_text(const Message& message)

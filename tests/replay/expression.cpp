@@ -10,15 +10,14 @@
 namespace sallyport::replay {
 namespace {
 
-constexpr std::size_t kMaxExpansions = 1000;
-constexpr std::size_t kMaxText = 1U << 16U;
-
 std::string_view trim(std::string_view text)
 {
     const std::size_t begin = text.find_first_not_of(" \t\r");
     if (begin == std::string_view::npos) return {};
     return text.substr(begin, text.find_last_not_of(" \t\r") - begin + 1);
 }
+
+} // namespace
 
 std::vector<std::string_view> words_of(std::string_view text)
 {
@@ -29,6 +28,28 @@ std::vector<std::string_view> words_of(std::string_view text)
         text.remove_prefix(end);
     }
     return words;
+}
+
+namespace {
+
+constexpr std::size_t kMaxExpansions = 1000;
+constexpr std::size_t kMaxText = 1U << 16U;
+
+/// The same with signs as words of their own, but for one that begins a number: `$t0+3`.
+std::vector<std::string_view> terms_of(std::string_view text)
+{
+    constexpr std::string_view kSigns = "+-*/";
+    std::vector<std::string_view> terms;
+    for (std::string_view word : words_of(text)) {
+        while (!word.empty()) {
+            const bool sign_stands_alone =
+                kSigns.find(word.front()) != std::string_view::npos && (word.size() == 1 || terms.size() % 2 == 1);
+            const std::size_t end = sign_stands_alone ? 1 : std::min(word.find_first_of(kSigns, 1), word.size());
+            terms.push_back(word.substr(0, end));
+            word.remove_prefix(end);
+        }
+    }
+    return terms;
 }
 
 std::string print(double value)
@@ -53,6 +74,26 @@ std::optional<double> Variables::number(std::string_view word) const
     return value;
 }
 
+/// From the left to the right, whatever the signs.
+std::optional<double> Variables::total_of(std::string_view text) const
+{
+    const auto terms = terms_of(text);
+    if (terms.size() % 2 == 0) return std::nullopt;
+    auto total = number(terms[0]);
+    for (std::size_t i = 1; total && i + 1 < terms.size(); i += 2) {
+        const auto next = number(terms[i + 1]);
+        if (!next || terms[i].size() != 1) return std::nullopt;
+        switch (terms[i][0]) {
+        case '+': *total += *next; break;
+        case '-': *total -= *next; break;
+        case '*': *total *= *next; break;
+        case '/': *total /= *next; break;
+        default: return std::nullopt;
+        }
+    }
+    return total && std::isfinite(*total) ? total : std::nullopt;
+}
+
 std::optional<std::string> Variables::macro(std::string_view text, double time, double timeout) const
 {
     const auto words = words_of(text);
@@ -60,7 +101,7 @@ std::optional<std::string> Variables::macro(std::string_view text, double time, 
     if (words[0] == "time") return print(time);
     if (words[0] == "timeout") return print(timeout);
     if (words[0] == "ctime") {
-        const auto seconds = words.size() == 2 ? number(words[1]) : std::nullopt;
+        const auto seconds = total_of(trim(trim(text).substr(words[0].size())));
         if (!seconds || !(std::abs(*seconds) < 1e11)) return std::nullopt;
         const auto when = static_cast<std::time_t>(*seconds);
         std::tm parts{};
@@ -76,20 +117,8 @@ std::optional<std::string> Variables::macro(std::string_view text, double time, 
         if (!low || !value || !high || *value < *low || *value > *high) return std::nullopt;
         return print(*value);
     }
-    auto total = number(words[0]);
-    for (std::size_t i = 1; total && i + 1 < words.size(); i += 2) {
-        const auto next = number(words[i + 1]);
-        if (!next || words[i].size() != 1) return std::nullopt;
-        switch (words[i][0]) {
-        case '+': *total += *next; break;
-        case '-': *total -= *next; break;
-        case '*': *total *= *next; break;
-        case '/': *total /= *next; break;
-        default: return std::nullopt;
-        }
-    }
-    if (!total || words.size() % 2 == 0 || !std::isfinite(*total)) return std::nullopt;
-    return print(*total);
+    const auto total = total_of(text);
+    return total ? std::optional{print(*total)} : std::nullopt;
 }
 
 std::optional<std::string> Variables::expand(std::string_view text, double time, double timeout) const

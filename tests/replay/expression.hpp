@@ -4,8 +4,12 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace sallyport::replay {
+
+/// What stands between blanks.
+[[nodiscard]] std::vector<std::string_view> words_of(std::string_view text);
 
 /// Macros of scenarios: `${…}`, innermost first; `$name`, numbers, `+ - * /` from left to right, `${time}`,
 /// `${timeout}`, `${range lo v hi}`, `${ctime s}`.
@@ -19,6 +23,7 @@ public:
 
 private:
     [[nodiscard]] std::optional<std::string> macro(std::string_view text, double time, double timeout) const;
+    [[nodiscard]] std::optional<double> total_of(std::string_view text) const;
     [[nodiscard]] std::optional<double> number(std::string_view word) const;
     std::map<std::string, std::string, std::less<>> values_;
 };

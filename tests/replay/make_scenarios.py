@@ -292,15 +292,20 @@ class Zone:
         return out
 
 
-def entry(match, question, flags="QR AA", rcode="NOERROR", answer=(), authority=(), additional=(), adjust="copy_id"):
+def entry(match, question, flags="QR AA", rcode="NOERROR", answer=(), authority=(), additional=(), adjust="copy_id",
+          options=None):
     out = ["ENTRY_BEGIN", f"MATCH {match}", f"ADJUST {adjust}", f"REPLY {flags} {rcode}", "SECTION QUESTION", question]
     for title, lines in (("ANSWER", answer), ("AUTHORITY", authority), ("ADDITIONAL", additional)):
         if lines:
             out += [f"SECTION {title}", *lines]
+    if options is not None:
+        out += ["SECTION ADDITIONAL", "HEX_EDNSDATA_BEGIN", options, "HEX_EDNSDATA_END"]
     return out + ["ENTRY_END"]
 
 
 EXACT = "opcode qtype qname"
+# TTLs have gone down where it is checked, or why it is insecure is another scenario's to say.
+NOT_WHOLE = {"prefetch", "prefetch_denial", "cache_negative", "insecure_nsec3_iterations", "stale_denial"}
 
 
 class Scenario:
@@ -313,9 +318,15 @@ class Scenario:
             self.head += [f'\ttrust-anchor: "{anchor}"', f'\tval-override-date: "{NOW}"', "\tede: yes"]
         self.head += [f"\t{line}" for line in head if not line.endswith(":") and not line.startswith("-")]
         self.blocks = ["stub-zone:", '\tname: "."', f"\tstub-addr: {root}", "\tstub-prime: no"]
+        self.files = []
 
     def block(self, *lines):
         self.blocks += lines
+        return self
+
+    def follow(self, zone, *lines):
+        """A state file of RFC 5011."""
+        self.files += [f"AUTOTRUST_FILE {zone}", *lines, "AUTOTRUST_END"]
         return self
 
     def server(self, address, *entries, first=0, last=1000):
@@ -349,17 +360,39 @@ class Scenario:
         self.steps += [f"STEP {self.number} {lines[0]}", *lines[1:]]
         return self
 
-    def ask(self, qname, qtype="A", flags="RD DO"):
-        return self.step("QUERY", "ENTRY_BEGIN", f"REPLY {flags}", "SECTION QUESTION", f"{qname} IN {qtype}",
-                         "ENTRY_END")
+    def ask(self, qname, qtype="A", flags="RD DO", client=None, options=None):
+        more = ["SECTION ADDITIONAL", "HEX_EDNSDATA_BEGIN", options, "HEX_EDNSDATA_END"] if options else []
+        return self.step(f"QUERY ADDRESS {client}" if client else "QUERY", "ENTRY_BEGIN", f"REPLY {flags}",
+                         "SECTION QUESTION", f"{qname} IN {qtype}", *more, "ENTRY_END")
 
-    def expect(self, qname, qtype="A", rcode="NOERROR", flags="QR RD RA AD DO", answer=(), authority=(), match="all"):
+    @staticmethod
+    def as_kept(authority):
+        """RFC 2308 §5: an SOA beside a denial lives no longer than its last number says."""
+        out = []
+        for line in authority:
+            words = line.split()
+            if "SOA" in words[:5]:
+                at = words.index("SOA") - 2 if words[3] == "SOA" else 1
+                soa = next(other.split() for other in authority if other.split()[3] == "SOA")
+                words[at] = str(min(int(words[at]), int(soa[-1])))
+            out.append(" ".join(words))
+        return out
+
+    def expect(self, qname, qtype="A", rcode="NOERROR", flags="QR RD RA AD DO", answer=(), authority=(), match="all",
+               options=None):
+        # All of it, where it is known: what a failure says of itself is not always.
+        if (match.startswith("all") and (rcode != "SERVFAIL" or "ede=" in match) and "ede=any" not in match
+                and "ednsdata" not in match and self.name not in NOT_WHOLE and "whole" not in match):
+            match += " whole"
+            authority = self.as_kept(authority)
         out = ["CHECK_ANSWER", "ENTRY_BEGIN", f"MATCH {match}", f"REPLY {flags} {rcode}", "SECTION QUESTION",
                f"{qname} IN {qtype}"]
         if answer:
             out += ["SECTION ANSWER", *answer]
         if authority:
             out += ["SECTION AUTHORITY", *authority]
+        if options:
+            out += ["SECTION ADDITIONAL", "HEX_EDNSDATA_BEGIN", options, "HEX_EDNSDATA_END"]
         return self.step(*out, "ENTRY_END")
 
     def both(self, qname, qtype="A", **expected):
@@ -372,7 +405,8 @@ class Scenario:
         return self.step("TIMEOUT")
 
     def write(self, folder):
-        lines = [f"; {self.title}.", "; Written by make_scenarios.py.", *self.head, *self.blocks, "CONFIG_END", "",
+        lines = [f"; {self.title}.", "; Written by make_scenarios.py.", *self.head, *self.blocks, *self.files,
+                 "CONFIG_END", "",
                  f"SCENARIO_BEGIN {self.title}", ""]
         for each in self.ranges:
             lines += [*each, ""]
@@ -426,7 +460,8 @@ def play(name, title, root, example, root_key, questions, change=None, head=(), 
             made.both(qname, qtype, rcode="SERVFAIL", flags="QR RD RA DO", match=match)
         else:
             flags = "QR RD RA AD DO" if secure else "QR RD RA DO"
-            made.both(qname, qtype, rcode=rcode, flags=flags, answer=answer, authority=authority)
+            match = f"all ede={ede}" if ede is not None else "all"
+            made.both(qname, qtype, rcode=rcode, flags=flags, answer=answer, authority=authority, match=match)
     return made
 
 
@@ -531,10 +566,11 @@ def tampered():
     root, example, root_key = example_world(key)
     root.sets[("example.", "DS")] = [f"{key.tag} 99 2 {'ab' * 32}"]
     play("insecure_unknown_algorithm", "A DS of an algorithm that nobody knows", root, example, root_key, www,
-         secure=False)
+         secure=False, ede=1)
     root, example, root_key = example_world(key)
     root.sets[("example.", "DS")] = [f"{key.tag} 13 99 {'ab' * 32}"]
-    play("insecure_unknown_digest", "A DS with a digest that nobody knows", root, example, root_key, www, secure=False)
+    play("insecure_unknown_digest", "A DS with a digest that nobody knows", root, example, root_key, www, secure=False,
+         ede=2)
     play("insecure_nsec3_iterations", "NSEC3 with more iterations than anybody should hash",
          *example_world(Key(13), "NSEC3", iterations=500), none, secure=False)
     play("insecure_configured", "A zone that the operator does not want validated", *world(expiration=INCEPTION + 3600),
@@ -606,6 +642,35 @@ def aggressive():
                   change=lambda q, t, r, a, au, keep=authority, n=first: (r, a, keep if q == n else au))
         made.both(first, rcode=rcode, authority=authority)
         made.both(second, rcode=rcode, authority=authority)
+        # RFC 8198 §5.3: one name out of a wildcard, with its proof, answers for the next.
+        example = Zone("example.", [*BASE, "*.w.example. A 198.51.100.77"], key, denial)
+        root = Zone(".", [". NS ns.root.", "example. NS ns.example.", f"example. DS {key.ds('example.')}"], root_key,
+                    children=["example."])
+        first = "a.w.example."
+        second = next(n for n in (f"b{i}.w.example." for i in range(5000))
+                      if example.answer(n, "A")[2] == example.answer(first, "A")[2])
+        made = scenario(f"aggressive_wildcard_{denial.lower()}", f"A second name out of a wildcard, by the {denial} of "
+                        "the first", ["aggressive-nsec: yes"], anchor=f". DS {root_key.ds('.')}")
+        made.zone(ROOT, root, [], ["ns.example. 3600 IN A 192.0.2.2"]).zone(COM, example, [(first, "A")])
+        for name in (first, second):
+            made.both(name, answer=example.answer(name, "A")[1], authority=example.answer(name, "A")[2])
+
+
+def judged_late():
+    """What was not validated when it came is no younger when it is (RFC 4035 §5.3.3)."""
+    key = Key(13)
+    root, example, root_key = example_world(key, "NSEC")
+    made = scenario("denial_judged_late", "A denial that is validated long after it came lives no longer for that",
+                    anchor=f". DS {root_key.ds('.')}")
+    made.zone(ROOT, root, [], ["ns.example. 3600 IN A 192.0.2.2"]).zone(COM, example, [("none.example.", "A")])
+    rcode, _, authority, _ = example.answer("none.example.", "A")
+    made.ask("none.example.", flags="RD DO CD").expect("none.example.", rcode=rcode, flags="QR RD RA DO CD",
+                                                       authority=authority)
+    lines = [line.split(" ", 2) for line in authority]
+    made.wait(100).ask("none.example.")
+    made.expect("none.example.", rcode=rcode, match="all ttl",
+                authority=[f"{owner} {(300 if 'SOA' in rest.split()[1:3] else int(ttl)) - 100} {rest}"
+                           for owner, ttl, rest in lines])
 
 
 def keytrap():
@@ -662,6 +727,158 @@ def keytrap_keys():
               change=lambda q, t, r, a, au: (r, a[:-1] + bad if (q, t) == ("www.example.", "A") else a, au))
     made.both("www.example.", rcode="SERVFAIL", flags="QR RD RA DO")
     made.both("zz.example.", "MX", answer=example.answer("zz.example.", "MX")[1])
+
+
+def iterations():
+    """RFC 9276 §3.2: too many are insecure, unhashed, and the client hears why."""
+    limit = 'val-nsec3-keysize-iterations: "1024 50 2048 50 4096 50"'
+    play("nsec3_iterations_at_limit", "NSEC3 with as many iterations as are hashed",
+         *example_world(Key(13), "NSEC3", iterations=50), [("none.example.", "A")], head=[limit])
+    # More names to hash than one turn allows: it takes several, and none of the means of other questions.
+    play("nsec3_deep_name", "A name far below one that is not there, with all the iterations there may be",
+         *example_world(Key(13), "NSEC3", iterations=50), [("x." * 100 + "none.example.", "A"), ("www.example.", "A")],
+         head=[limit])
+    for kind in ("nxdomain", "nodata"):
+        questions, words = QUESTIONS[kind]
+        root, example, root_key = example_world(Key(13), "NSEC3", iterations=51)
+        made = scenario(f"nsec3_iterations_beyond_{kind}", f"NSEC3 with one iteration too many: {words}", [limit],
+                        anchor=f". DS {root_key.ds('.')}")
+        made.zone(ROOT, root, [], ["ns.example. 3600 IN A 192.0.2.2"])
+        made.zone(COM, example, [*questions, *((q, "DS") for q, _ in questions)])
+        for qname, qtype in questions:
+            rcode, answer, authority, _ = example.answer(qname, qtype)
+            made.both(qname, qtype, rcode=rcode, flags="QR RD RA DO", answer=answer, authority=authority,
+                      match="all ede=27")
+
+
+# --- keys that change while the zone is followed (RFC 5011)
+
+BEGIN = 1768478400  # 2026-01-15 12:00
+DAY = 86400
+
+
+class Followed:
+    """An island of trust at example., whose key set changes."""
+
+    def __init__(self, name, title, keys):
+        self.made = scenario(name, title, ["ede: yes"])
+        self.made.server(ROOT, referral("example.", "ns.example.", COM))
+        self.made.follow("example.", *(f"example. 3600 IN DNSKEY {key.rdata}" for key in keys))
+        self.phases = []
+
+    def serve(self, keys, signers, data=None):
+        """From the next step on: these keys, signed by those, and www.example. signed by `data`."""
+        zone = Zone("example.", ["www.example. A 198.51.100.7"], data or signers[0], None, inception=INCEPTION,
+                    expiration=INCEPTION + 900 * DAY)
+        rdatas = [key.rdata for key in keys]
+        zone.sets[("example.", "DNSKEY")] = rdatas
+        lines = [f"example. 3600 IN DNSKEY {rdata}" for rdata in rdatas]
+        for signer in signers:
+            zone.key = signer
+            lines.append("example. " + zone.make_signature("example.", "DNSKEY", rdatas))
+        zone.key = data or signers[0]
+        self.www = zone.answer("www.example.", "A")[1]
+        self.phases.append((self.made.number + 1, [entry(EXACT, "example. IN DNSKEY", answer=lines),
+                                                   entry(EXACT, "www.example. IN A", answer=self.www)]))
+        return self
+
+    def later(self, days):
+        self.made.step(f"TIME_PASSES ELAPSE {int(days * DAY)}").step("TRAFFIC")
+        return self
+
+    def state(self, *keys, revoked=False):
+        """(key, state, count, time of the change)"""
+        names = {1: "ADDPEND", 2: " VALID ", 3: "MISSING", 4: "REVOKED"}
+        out = ["; autotrust trust anchor file"]
+        if revoked:
+            out += [";;REVOKED", "; The zone has all keys revoked, and is",
+                    "; considered as if it has no trust anchors.", "; the remainder of the file is the last probe.",
+                    "; to restart the trust anchor, overwrite this file.",
+                    "; with one containing valid DNSKEYs or DSes."]
+        following = "0 ;;${ctime 0}" if revoked else "${${time} + 3600} ;;${ctime ${time} + 3600}"
+        out += [";;id: example. 1", ";;last_queried: ${time} ;;${ctime ${time}}",
+                ";;last_success: ${time} ;;${ctime ${time}}", f";;next_probe_time: {following}", ";;query_failed: 0",
+                ";;query_interval: 3600", ";;retry_time: 3600"]
+        for key, state, count, changed in keys:
+            out.append(f"example.\t3600\tIN\tDNSKEY\t{key.rdata} ;{{id = {key.tag} (ksk), size = 256b}} "
+                       f";;state={state} [ {names[state]} ] ;;count={count} ;;lastchange=${{${changed}}} "
+                       f";;${{ctime ${changed}}}")
+        self.made.step("CHECK_AUTOTRUST example.", "FILE_BEGIN", *out, "FILE_END")
+        return self
+
+    def mark(self, name):
+        self.made.step(f"ASSIGN {name} = ${{time}}")
+        return self
+
+    def done(self):
+        for (first, entries), following in zip(self.phases, [*self.phases[1:], (100000, None)]):
+            self.made.server(COM, *entries, first=first, last=following[0] - 1)
+
+
+def revoked_form(key):
+    """The same key with the revoked bit, and its new tag."""
+    other = Key(key.algorithm, key.flags | 0x80)
+    other.private = key.private
+    other.rdata = f"{key.flags | 0x80} " + key.rdata.split(" ", 1)[1]
+    octets = rdata_wire("DNSKEY", other.rdata)
+    total = sum(octet << (0 if i & 1 else 8) for i, octet in enumerate(octets))
+    other.tag = (total + (total >> 16)) & 0xFFFF
+    return other
+
+
+def followed_keys():
+    old, new = Key(15), Key(15)
+    gone = revoked_form(old)
+    world = Followed("rfc5011_rollover", "A key is added, held down, trusted; the old one is revoked and forgotten", [old])
+    world.serve([old], [old]).made.step(f"TIME_PASSES ELAPSE {BEGIN}").step("TRAFFIC")
+    world.mark("t0").state((old, 2, 0, "t0"))
+    world.serve([old, new], [old]).later(1).mark("t1").state((new, 1, 1, "t1"), (old, 2, 0, "t0"))
+    # Nothing is signed with the new key alone before the hold-down ends.
+    world.later(29).state((new, 1, 2, "t1"), (old, 2, 0, "t0"))
+    world.later(2).mark("t2").state((new, 2, 0, "t2"), (old, 2, 0, "t0"))
+    world.serve([old, new], [new], data=new).later(1).state((new, 2, 0, "t2"), (old, 2, 0, "t0"))
+    world.made.both("www.example.", answer=world.www)
+    world.serve([gone, new], [gone, new], data=new).later(1).mark("t3").state((new, 2, 0, "t2"), (gone, 4, 0, "t3"))
+    world.made.both("www.example.", answer=world.www)
+    world.serve([new], [new]).later(31).state((new, 2, 0, "t2"))
+    world.made.both("www.example.", answer=world.www)
+    world.done()
+
+    def begin(name, title, keys, served, signers):
+        made = Followed(name, title, keys)
+        made.serve(served, signers).made.step(f"TIME_PASSES ELAPSE {BEGIN}").step("TRAFFIC")
+        return made.mark("t0")
+
+    world = begin("rfc5011_add_interrupted", "A key that goes away before its hold-down ends begins anew", [old], [old],
+                  [old])
+    world.serve([old, new], [old]).later(1).mark("t1").state((new, 1, 1, "t1"), (old, 2, 0, "t0"))
+    world.serve([old], [old]).later(20).state((old, 2, 0, "t0"))
+    world.serve([old, new], [old]).later(15).mark("t2").state((new, 1, 1, "t2"), (old, 2, 0, "t0"))
+    world.done()
+    world = begin("rfc5011_revoked", "Data signed with a revoked key is bogus", [old, new], [old, new], [old])
+    world.state((new, 2, 0, "t0"), (old, 2, 0, "t0"))
+    world.serve([gone, new], [gone, new], data=old).later(1).mark("t1").state((new, 2, 0, "t0"), (gone, 4, 0, "t1"))
+    world.made.both("www.example.", rcode="SERVFAIL", flags="QR RD RA DO", match="all ede=any")
+    world.done()
+    world = begin("rfc5011_revoked_by_stranger", "A revoked bit that the key itself did not sign is not believed",
+                  [old, new], [old, new], [new])
+    world.serve([gone, new], [new]).later(1).state((new, 2, 0, "t0"), (old, 2, 0, "t0"))
+    world.done()
+    world = begin("rfc5011_missing", "A key that goes missing and comes back is trusted all the time", [old, new],
+                  [old, new], [old])
+    world.serve([old], [old]).later(1).mark("t1").state((new, 3, 0, "t1"), (old, 2, 0, "t0"))
+    world.serve([old, new], [new], data=new).later(1).mark("t2").state((new, 2, 0, "t2"), (old, 2, 0, "t0"))
+    world.made.both("www.example.", answer=world.www)
+    world.done()
+    world = begin("rfc5011_all_revoked", "Where all keys are revoked the zone is insecure", [old], [old], [old])
+    world.serve([gone], [gone], data=old).later(1).mark("t1").state((gone, 4, 0, "t1"), revoked=True)
+    world.made.both("www.example.", flags="QR RD RA DO", answer=world.www)
+    world.done()
+    forged = Key(15)
+    world = begin("rfc5011_forged_key", "A key in a set that no trusted key signed is not taken up", [old], [old], [old])
+    world.serve([old, forged], [forged], data=forged).later(40)
+    world.made.both("www.example.", rcode="SERVFAIL", flags="QR RD RA DO", match="all ede=any")
+    world.done()
 
 
 # --- unsigned worlds
@@ -902,10 +1119,294 @@ def unsigned():
     answered(made.server(SUB, a("www.example.")))
 
 
+def subnet(network, bits, scope=0):
+    """The option of RFC 7871 as hexadecimal octets."""
+    octets = bytes(int(word) for word in network.split("."))[:(bits + 7) // 8]
+    data = struct.pack("!HBB", 1, bits, scope) + octets
+    return (struct.pack("!HH", 8, len(data)) + data).hex()
+
+
+def subnets():
+    told = EXACT + " ednsdata"
+    head = ['client-subnet-zone: "example."', 'module-config: "subnetcache validator iterator"',
+            "access-control: 0.0.0.0/0 allow"]
+
+    def start(name, title):
+        made = scenario(name, title, head)
+        return made.server(ROOT, entry("opcode subdomain ednsdata", "example. IN NS", "QR",
+                                       authority=["example. IN NS ns.example."],
+                                       additional=[f"ns.example. IN A {COM}"], adjust="copy_id copy_query"))
+
+    def tailored(network, bits, scope, address):
+        return entry(told, "www.example. IN A", answer=[f"www.example. 300 IN A {address}"],
+                     adjust=f"copy_id ecs_scope={scope}", options=subnet(network, bits))
+
+    def heard(made, client, address, ttl=300):
+        return made.ask("www.example.", flags="RD", client=client).expect(
+            "www.example.", flags=PLAIN, match="all ttl", answer=[f"www.example. {ttl} IN A {address}"])
+
+    made = start("subnet_networks", "Each network has its own answer, kept for it alone")
+    made.server(COM, tailored("192.0.2.0", 24, 24, "198.51.100.1"), tailored("203.0.113.0", 24, 24, "198.51.100.2"),
+                last=45)
+    heard(heard(made, "192.0.2.77", "198.51.100.1"), "203.0.113.9", "198.51.100.2").wait(10)
+    heard(heard(made, "192.0.2.99", "198.51.100.1", 290), "203.0.113.200", "198.51.100.2", 290)
+    made = start("subnet_scope_wider", "An answer for a network wider than the one told serves all of it")
+    made.server(COM, tailored("192.0.2.0", 24, 16, "198.51.100.1"), last=25)
+    heard(made, "192.0.2.77", "198.51.100.1").wait(10)
+    heard(made, "192.0.99.1", "198.51.100.1", 290)
+    made = start("subnet_scope_zero", "An answer for everybody is kept for everybody")
+    made.server(COM, tailored("192.0.2.0", 24, 0, "198.51.100.1"), last=25)
+    heard(made, "192.0.2.77", "198.51.100.1").wait(10)
+    heard(made, "203.0.113.9", "198.51.100.1", 290)
+    made = start("subnet_of_client", "A client says which network it is in, and hears how far the answer goes")
+    made.server(COM, tailored("192.0.2.0", 24, 24, "198.51.100.1"))
+    made.ask("www.example.", client="203.0.113.9", options=subnet("192.0.2.0", 24))
+    made.expect("www.example.", flags="QR RD RA DO", answer=["www.example. 300 IN A 198.51.100.1"],
+                match="all ednsdata", options=subnet("192.0.2.0", 24, 24))
+    made = start("subnet_opt_out", "Nothing is told of a client that does not want it")
+    made.server(COM, entry("opcode subdomain", "www.example. IN A", answer=["www.example. 300 IN A 198.51.100.1"],
+                           options=subnet("0.0.0.0", 0)))
+    made.ask("www.example.", client="203.0.113.9", options=subnet("0.0.0.0", 0))
+    made.step("CHECK_OUT_QUERY", "ENTRY_BEGIN", "MATCH qname qtype", "SECTION QUESTION", "www.example. IN A",
+              "ENTRY_END")
+    made.expect("www.example.", flags="QR RD RA DO", answer=["www.example. 300 IN A 198.51.100.1"],
+                match="all ednsdata", options=subnet("0.0.0.0", 0))
+    made = scenario("subnet_not_told", "Zones that are not named hear nothing", head)
+    made.server(ROOT, referral("other.", "ns.other.", OTHER))
+    made.server(OTHER, entry(told, "www.other. IN A", answer=["www.other. 300 IN A 198.51.100.1"]))
+    made.ask("www.other.", flags="RD", client="192.0.2.77").expect(
+        "www.other.", flags=PLAIN, answer=["www.other. 300 IN A 198.51.100.1"])
+
+
+def subnet_rules():
+    """What goes wrong with networks, and what else they touch: aliases, denials, signatures, renewal."""
+    here, there = ("203.0.113.0", 24), ("198.51.100.0", 24)
+    www, told = "www.example.", EXACT + " ednsdata"
+    plain = ["client-subnet-zone: example", 'module-config: "subnetcache iterator"']
+
+    def start(name, title, head=()):
+        made = scenario(f"subnet_{name}", title, [*plain, *head])
+        return made.server(ROOT, entry("opcode subdomain ednsdata", "example. IN NS", "QR",
+                                       authority=["example. IN NS ns.example."],
+                                       additional=[f"ns.example. IN A {COM}"], adjust="copy_id copy_query"))
+
+    def line(address, name=www):
+        return [f"{name} 300 IN A {address}"]
+
+    def scoped(network, answer, name=www, rcode="NOERROR", authority=()):
+        return entry(told, f"{name} IN A", "QR AA", rcode, answer, authority, options=subnet(*network),
+                     adjust="copy_id copy_ednsdata_assume_clientsubnet")
+
+    def untold(answer, name=www, authority=()):
+        return entry(told, f"{name} IN A", answer=answer, authority=authority)
+
+    def asks(made, network, answer, scope=24, name=www, **expected):
+        return made.ask(name, flags="RD", options=subnet(*network)).expect(
+            name, flags=PLAIN, match="all ednsdata", options=subnet(*network, scope), answer=answer, **expected)
+
+    for rcode in ("REFUSED", "FORMERR"):
+        made = start(f"option_{rcode.lower()}", f"A server that says {rcode} to the option")
+        made.server(COM, untold(line("192.0.2.70")), entry(EXACT, f"{www} IN A", "QR", rcode))
+        asks(made, here, line("192.0.2.70"), 0)
+    made = start("other_network", "A reply about another network is dropped")
+    made.server(COM, untold(line("192.0.2.70")),
+                entry(EXACT, f"{www} IN A", answer=line("192.0.2.66"), options=subnet(*there, 24)))
+    asks(made, here, line("192.0.2.70"), 0)
+
+    made = start("alias", "An alias for one network, and where it leads")
+    made.server(COM, scoped(here, [f"{www} 300 IN CNAME web.example."]),
+                scoped(there, [f"{www} 300 IN CNAME other.example."]),
+                entry(EXACT, "web.example. IN A", answer=line("192.0.2.71", "web.example.")),
+                entry(EXACT, "other.example. IN A", answer=line("192.0.2.72", "other.example.")))
+    for network, target, address in ((here, "web", "192.0.2.71"), (there, "other", "192.0.2.72"),
+                                     (here, "web", "192.0.2.71")):
+        asks(made, network, [f"{www} 300 IN CNAME {target}.example.", *line(address, f"{target}.example.")])
+
+    made = start("denial", "That there is nothing is for everybody, whatever scope it has")
+    made.server(COM, scoped(here, [], "none.example.", "NXDOMAIN", [SOA]), last=25)
+    for network in (here, there):
+        asks(made, network, [], 0, "none.example.", rcode="NXDOMAIN",
+             authority=["example. 60 IN SOA ns.example. host.example. 1 3600 600 86400 60"])
+
+    made = start("minimised", "Only the whole name goes with the network", ["qname-minimisation: yes"])
+    deep = "a.b.www.example."
+    made.server(COM, *(untold([], name, [SOA]) for name in ("b.www.example.", www)),
+                scoped(here, line("192.0.2.71", deep), deep))
+    asks(made, here, line("192.0.2.71", deep), name=deep)
+
+    made = start("renewed", "What one network asks for is renewed for it", ["prefetch: yes"])
+    made.server(COM, scoped(here, line("192.0.2.71")), last=25)
+    made.server(COM, scoped(here, line("192.0.2.72")), first=30)
+    asks(made, here, line("192.0.2.71"))
+    made.wait(280)
+    asks(made, here, line("192.0.2.71"))
+    made.wait(30)
+    asks(made, here, line("192.0.2.72"))
+
+    made = start("failure", "That one network gets nothing says nothing of others")
+    made.server(COM, scoped(there, line("192.0.2.72")), entry(EXACT, f"{www} IN A", "QR", "SERVFAIL"),
+                *(entry(EXACT, f"ns.example. IN {qtype}", authority=[SOA]) for qtype in ("A", "AAAA")))
+    made.ask(www, flags="RD", options=subnet(*here)).expect(www, rcode="SERVFAIL", match="qname qtype rcode")
+    asks(made, there, line("192.0.2.72"))
+
+    for kind, address in (("signed", "192.0.2.72"), ("forged", "192.0.2.66")):
+        root, example, root_key = example_world(Key(13))
+        made = scenario(f"subnet_{kind}", f"Answers for networks are validated: {kind}", [
+            "client-subnet-zone: example", 'module-config: "subnetcache validator iterator"'],
+            anchor=f". DS {root_key.ds('.')}")
+        made.zone(ROOT, root, [], ["ns.example. 3600 IN A 192.0.2.2"])
+        mine = example.lines(www, "A")
+        other = [f"{www} 3600 IN A {address}", *(each for each in mine if "RRSIG" in each)]
+        if kind == "signed":
+            example.sets[(www, "A")] = [address]
+            other = example.lines(www, "A")
+        made.zone(COM, example, [("ns.example.", "A"), ("ns.example.", "AAAA")])
+        made.server(COM, scoped(here, mine), scoped(there, other))
+
+        def heard(network, answer):
+            made.ask(www, options=subnet(*network))
+            made.expect(www, answer=answer, match="all ednsdata", options=subnet(*network, 24))
+        heard(here, mine)
+        if kind == "signed":
+            heard(there, other)
+        else:
+            made.ask(www, options=subnet(*there)).expect(www, rcode="SERVFAIL", match="qname qtype rcode ede=6")
+        heard(here, mine)
+
+
+def made_addresses():
+    """DNS64 (RFC 6147)."""
+    head = ['module-config: "dns64 validator iterator"', "dns64-prefix: 64:ff9b::/96"]
+    made = scenario("dns64", "Addresses for IPv6 made of those for IPv4, where there are none", head)
+    made.server(ROOT, referral("example.", "ns.example.", COM))
+    made.server(COM, a("www.example.", "192.0.2.33"), entry(EXACT, "www.example. IN AAAA", authority=[SOA]),
+                entry(EXACT, "six.example. IN AAAA", answer=["six.example. 300 IN AAAA 2001:db8::6"]),
+                entry(EXACT, "none.example. IN AAAA", "QR AA", "NXDOMAIN", authority=[SOA]),
+                entry(EXACT, "alias.example. IN AAAA", answer=["alias.example. 300 IN CNAME www.example."]))
+    # RFC 6147 §5.1.7: they live no longer than that there are none does.
+    made.ask("www.example.", "AAAA", "RD").expect("www.example.", "AAAA", flags=PLAIN, match="all ttl",
+                                                  answer=["www.example. 60 IN AAAA 64:ff9b::c000:221"])
+    made.ask("six.example.", "AAAA", "RD").expect("six.example.", "AAAA", flags=PLAIN,
+                                                  answer=["six.example. 300 IN AAAA 2001:db8::6"])
+    made.ask("none.example.", "AAAA", "RD").expect("none.example.", "AAAA", rcode="NXDOMAIN", flags=PLAIN,
+                                                   authority=[SOA])
+    made.ask("alias.example.", "AAAA", "RD").expect("alias.example.", "AAAA", flags=PLAIN, answer=[
+        "alias.example. 300 IN CNAME www.example.", "www.example. 60 IN AAAA 64:ff9b::c000:221"])
+    key = Key(13)
+    example = Zone("example.", BASE, key)
+    root_key = Key(13)
+    root = Zone(".", [". NS ns.root.", "example. NS ns.example.", f"example. DS {key.ds('example.')}"], root_key,
+                children=["example."])
+    mail = [("mail.example.", "A"), ("mail.example.", "AAAA")]
+    example = Zone("example.", [*BASE, "mail.example. A 192.0.2.33"], key)
+    for name, title, flags, synthesised in (
+            ("dns64_validated", "Made of what was proven", "RD", True),
+            ("dns64_validator_behind", "Nothing is made for a client that validates itself (RFC 6147 §5.5)", "RD DO CD",
+             False)):
+        made = scenario(name, title, head, anchor=f". DS {root_key.ds('.')}")
+        made.zone(ROOT, root, [], ["ns.example. 3600 IN A 192.0.2.2"]).zone(COM, example, mail)
+        made.ask("mail.example.", "AAAA", flags)
+        if synthesised:
+            made.expect("mail.example.", "AAAA", flags=PLAIN, answer=["mail.example. 300 IN AAAA 64:ff9b::c000:221"])
+        else:
+            made.expect("mail.example.", "AAAA", flags="QR RD RA DO CD", authority=example.answer(*mail[1])[2])
+    made = scenario("dns64_bogus", "Nothing is made of what is bogus", head, anchor=f". DS {root_key.ds('.')}")
+    made.zone(ROOT, root, [], ["ns.example. 3600 IN A 192.0.2.2"])
+    made.zone(COM, example, mail, change=lambda q, t, r, an, au: (
+        r, [line.replace("192.0.2.33", "203.0.113.66") for line in an] if t == "A" else an, au))
+    made.ask("mail.example.", "AAAA").expect("mail.example.", "AAAA", rcode="SERVFAIL", flags="QR RD RA DO",
+                                             match="all ede=6")
+
+
+def sentinel():
+    """RFC 8509: a name says whether a key is trusted."""
+    key, root_key = Key(13), Key(13)
+    trusted, other = f"{root_key.tag:05}", f"{(root_key.tag + 1) % 65536:05}"
+    names = {f"root-key-sentinel-is-ta-{trusted}": True, f"root-key-sentinel-not-ta-{trusted}": False,
+             f"root-key-sentinel-is-ta-{other}": False, f"root-key-sentinel-not-ta-{other}": True}
+    example = Zone("example.", [*BASE, *(f"{label}.example. A 198.51.100.9" for label in names)], key)
+    root = Zone(".", [". NS ns.root.", "example. NS ns.example.", f"example. DS {key.ds('example.')}"], root_key,
+                children=["example."])
+    made = scenario("sentinel", "Names that say which keys of the root are trusted", anchor=f". DS {root_key.ds('.')}")
+    made.zone(ROOT, root, [], ["ns.example. 3600 IN A 192.0.2.2"])
+    made.zone(COM, example, [*((f"{label}.example.", "A") for label in names), ("alias.example.", "A")])
+    for label, answered in names.items():
+        name = f"{label}.example."
+        if answered:
+            made.both(name, answer=example.answer(name, "A")[1])
+        else:
+            made.both(name, rcode="SERVFAIL", flags="QR RD RA DO")
+    # §3.1: other types, and other depths, are names like any.
+    made = scenario("sentinel_off", "Names of sentinels are names like any where that is switched off",
+                    ["root-key-sentinel: no"], anchor=f". DS {root_key.ds('.')}")
+    made.zone(ROOT, root, [], ["ns.example. 3600 IN A 192.0.2.2"])
+    name = f"root-key-sentinel-not-ta-{trusted}.example."
+    made.zone(COM, example, [(name, "A")]).both(name, answer=example.answer(name, "A")[1])
+
+
+def local_only():
+    """Names that no stranger has an answer for (RFC 6303, 6761, 7686, 8375)."""
+    made = scenario("local_only", "Names of this network are asked of nobody")
+    for name, qtype, apex in (("nas.home.arpa.", "A", "home.arpa."), ("x.onion.", "A", "onion."),
+                              ("www.test.", "A", "test."), ("9.9.9.10.in-addr.arpa.", "A", "10.in-addr.arpa.")):
+        made.ask(name, qtype, "RD").expect(name, qtype, rcode="NXDOMAIN", flags="QR AA RD RA", match="all whole", authority=[
+            f"{apex} 10800 IN SOA {apex} nobody.invalid. 1 3600 1200 604800 10800"])
+    made.ask("localhost.", flags="RD").expect("localhost.", flags="QR AA RD RA", match="all whole",
+                                              answer=["localhost. 10800 IN A 127.0.0.1"])
+    made = scenario("local_only_stub", "Names of this network are asked of those who are named for them")
+    made.block("stub-zone:", '\tname: "home.arpa."', f"\tstub-addr: {OTHER}")
+    made.server(OTHER, a("nas.home.arpa.", "10.1.2.3"))
+    made.ask("nas.home.arpa.", flags="RD").expect("nas.home.arpa.", flags=PLAIN,
+                                                  answer=["nas.home.arpa. 300 IN A 10.1.2.3"])
+    made = scenario("local_only_off", "Names of this network are looked for where that is wanted",
+                    ['local-zone: "home.arpa." nodefault'])
+    made.server(ROOT, referral("home.arpa.", "ns.home.arpa.", OTHER)).server(OTHER, a("nas.home.arpa.", "10.1.2.3"))
+    made.ask("nas.home.arpa.", flags="RD").expect("nas.home.arpa.", flags=PLAIN,
+                                                  answer=["nas.home.arpa. 300 IN A 10.1.2.3"])
+
+
+def more_of_the_stale():
+    made = scenario("stale_at_once", "What is past its time at once, and fetched meanwhile",
+                    ["serve-expired: yes", "serve-expired-client-timeout: 0", "serve-expired-reply-ttl: 30"])
+    made.server(ROOT, referral("example.", "ns.example.", COM))
+    made.server(COM, a("www.example."), last=25).server(COM, a("www.example.", "198.51.100.8"), first=26)
+    for address, ttl, wait in (("198.51.100.7", 300, 301), ("198.51.100.7", 30, 0), ("198.51.100.8", 300, 0)):
+        made.ask("www.example.", flags="RD").expect("www.example.", flags=PLAIN, match="all ttl",
+                                                    answer=[f"www.example. {ttl} IN A {address}"])
+        made.wait(wait) if wait else made.step("TRAFFIC")
+    made = scenario("stale_too_old", "What is past its time for longer than it may be is not given out",
+                    ["serve-expired: yes", "serve-expired-ttl: 3600"])
+    made.server(ROOT, referral("example.", "ns.example.", COM))
+    made.server(COM, a("www.example."), last=25)
+    made.server(COM, entry("opcode", "example. IN A", "QR", "SERVFAIL", adjust="copy_id copy_query"), first=26)
+    made.ask("www.example.", flags="RD").expect("www.example.", flags=PLAIN,
+                                                answer=["www.example. 300 IN A 198.51.100.7"])
+    made.wait(4000).ask("www.example.", flags="RD").expect("www.example.", rcode="SERVFAIL", flags=PLAIN)
+    made = scenario("stale_denial", "That a name is not there, past its time",
+                    ["serve-expired: yes", "serve-expired-reply-ttl: 30", "ede: yes", "ede-serve-expired: yes"])
+    made.server(ROOT, referral("example.", "ns.example.", COM))
+    made.server(COM, entry(EXACT, "none.example. IN A", "QR AA", "NXDOMAIN", authority=[SOA]), last=25)
+    made.server(COM, entry("opcode", "example. IN A", "QR", "SERVFAIL", adjust="copy_id copy_query"), first=26)
+    made.ask("none.example.", flags="RD").expect("none.example.", rcode="NXDOMAIN", flags=PLAIN, authority=[SOA])
+    made.wait(100).ask("none.example.").expect("none.example.", rcode="NXDOMAIN", flags="QR RD RA DO",
+                                               authority=[SOA], match="all ede=19")
+    made = scenario("forward_first_silent", "A forwarder that says nothing, then the servers of the zone")
+    made.block("forward-zone:", '\tname: "example."', f"\tforward-addr: {OTHER}", "\tforward-first: yes")
+    made.server(ROOT, referral("example.", "ns.example.", COM)).server(COM, a("www.example."))
+    made.ask("www.example.", flags="RD").expect("www.example.", flags=PLAIN,
+                                                answer=["www.example. 300 IN A 198.51.100.7"])
+    made = scenario("forward_only_silent", "A forwarder that says nothing, and nobody else may be asked")
+    made.block("forward-zone:", '\tname: "example."', f"\tforward-addr: {OTHER}")
+    made.server(ROOT, referral("example.", "ns.example.", COM)).server(COM, a("www.example."))
+    made.ask("www.example.", flags="RD").expect("www.example.", rcode="SERVFAIL", flags=PLAIN)
+
+
 def main():
     folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parent / "scenarios")
     folder.mkdir(parents=True, exist_ok=True)
-    for part in (signed, tampered, delegations, aggressive, keytrap, keytrap_keys, unsigned):
+    for part in (signed, tampered, delegations, aggressive, judged_late, keytrap, keytrap_keys, iterations,
+                 followed_keys, subnets, subnet_rules, made_addresses, sentinel, local_only, more_of_the_stale,
+                 unsigned):
         part()
     for made in SCENARIOS:
         made.write(folder)

@@ -53,6 +53,9 @@ bool is_number(std::string_view word)
     return !word.empty() && std::all_of(word.begin(), word.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
+/// Whether a type comes next: ANY is a class then.
+bool is_type(std::string_view rest) { return wire::parse_rr_type(take_word(rest)).has_value(); }
+
 /// RFC 3597 §5 without its demand that the length fit the type.
 base::Result<std::vector<std::uint8_t>> opaque_rdata(std::string_view rest)
 {
@@ -120,7 +123,8 @@ base::Result<Record> parse_record(std::string_view line, const Name& origin, std
             if (!seconds) return problem("expected a TTL, not '" + std::string(word) + "'");
             record.ttl = *seconds;
             word = take_word(rest);
-        } else if (const auto rr_class = wire::parse_rr_class(word); rr_class && word != "ANY" && word != "any") {
+        } else if (const auto rr_class = wire::parse_rr_class(word);
+                   rr_class && (*rr_class != wire::RrClass::ANY || is_type(rest))) {
             record.rr_class = *rr_class;
             word = take_word(rest);
         }
@@ -140,6 +144,33 @@ base::Result<Record> parse_record(std::string_view line, const Name& origin, std
     if (!rdata) return rdata.error();
     record.rdata = std::move(*rdata);
     return record;
+}
+
+namespace {
+
+std::optional<base::Bytes> find_subnet(const Message& message)
+{
+    wire::EdnsOptions options(message.edns_data);
+    while (const auto option = options.next()) {
+        if (option->code == wire::EdnsOptionCode::CLIENT_SUBNET) return option->data;
+    }
+    return std::nullopt;
+}
+
+} // namespace
+
+std::optional<wire::ClientSubnet> Message::subnet() const
+{
+    const auto data = find_subnet(*this);
+    if (!data) return std::nullopt;
+    const auto read = wire::read_client_subnet(*data);
+    return read ? std::optional{*read} : std::nullopt;
+}
+
+std::vector<std::uint8_t> Message::subnet_bytes() const
+{
+    const auto data = find_subnet(*this);
+    return data ? std::vector<std::uint8_t>{data->begin(), data->end()} : std::vector<std::uint8_t>{};
 }
 
 std::optional<Message> to_message(base::Bytes bytes)

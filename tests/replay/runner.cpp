@@ -1,7 +1,9 @@
 #include "tests/replay/runner.hpp"
 
-#include "tests/replay/compare.hpp"
+#include "resolver/iterate/subnet.hpp"
 #include "tests/replay/expression.hpp"
+#include "tests/replay/front.hpp"
+#include "tests/replay/managed.hpp"
 #include "tests/replay/settings.hpp"
 
 #include <algorithm>
@@ -63,6 +65,14 @@ struct Waiting {
     bool refused = false; ///< what its range says is no reply to it
 };
 
+/// A query of a client.
+struct Query {
+    base::IpAddress client;
+    bool tcp = false;
+    std::vector<std::uint8_t> bytes;
+    Message message;
+};
+
 struct ClientAnswer {
     base::IpAddress client;
     bool tcp = false;
@@ -87,13 +97,16 @@ public:
 
 class Run {
 public:
-    Run(const Scenario& scenario, Settings settings, bool trace)
+    Run(const Scenario& scenario, Settings settings, bool trace, Level level)
         : scenario_(scenario),
           settings_(std::move(settings)),
           clock_(settings_.date),
           store_(settings_.store),
+          managed_(settings_),
+          front_(settings_, clock_, random_),
           engine_(clock_, random_, network_, store_, settings_.engine),
-          trace_(trace)
+          trace_(trace),
+          level_(level)
     {
         if (!trace_) return;
         engine_.set_trace([this](std::string_view what, std::string_view detail) {
@@ -103,6 +116,7 @@ public:
 
     Outcome play()
     {
+        if (!managed_.problem().empty()) return {Outcome::Kind::failed, managed_.problem(), 0};
         for (unsigned round = 0; round < kMaxRounds; ++round) {
             pump();
             if (step_ >= scenario_.steps.size() && !may_deliver()) return end();
@@ -132,10 +146,12 @@ private:
     {
         for (unsigned i = 0; i < kMaxRounds; ++i) {
             const auto due = engine_.due();
-            if (!due || *due > clock_.now()) return;
-            engine_.expire(clock_.now());
+            const bool expired = due && *due <= clock_.now();
+            if (expired) engine_.expire(clock_.now());
+            if (!managed_.work(engine_, store_, whole_seconds()) && !expired) return;
         }
     }
+    [[nodiscard]] std::int64_t whole_seconds() const { return static_cast<std::int64_t>(clock_.seconds()); }
 
     // --- one round of the main loop
 
@@ -174,7 +190,7 @@ private:
         std::string difference;
         for (auto it = answers_.begin(); it != answers_.end(); ++it) {
             if (step.address && !(*step.address == it->client)) continue;
-            const auto found = find_difference(*step.entry, it->message, it->tcp);
+            const auto found = find_difference(*step.entry, it->message, it->tcp, level_);
             if (!found) {
                 answers_.erase(it);
                 ++step_;
@@ -227,6 +243,7 @@ private:
             Message reply = entry.message;
             const auto asked = to_message(query.bytes);
             if (asked && (entry.adjust.copy_query || same_name(reply, *asked))) reply.questions = asked->questions;
+            if (asked) adjust_scope(reply, *asked, entry.adjust);
             bytes = to_bytes(reply, id);
         }
         if (trace_) std::cerr << "    <- line " << entry.line << '\n';
@@ -242,6 +259,18 @@ private:
         return !reply.questions.empty() && !query.questions.empty() &&
                reply.questions[0].qname == query.questions[0].qname &&
                reply.questions[0].qtype == query.questions[0].qtype;
+    }
+
+    /// The first option is a client subnet: its scope is to be what was asked with (RFC 7871 §6), or what is said.
+    static void adjust_scope(Message& reply, const Message& asked, const Adjust& adjust)
+    {
+        constexpr std::size_t kSource = 6;
+        constexpr std::size_t kScope = 7;
+        if (reply.edns_data.size() <= kScope || asked.edns_data.size() <= kScope) return;
+        std::uint8_t& scope = reply.edns_data[kScope];
+        if (adjust.copy_subnet) scope = asked.edns_data[kSource];
+        if (adjust.increment_scope) ++scope;
+        if (adjust.scope) scope = *adjust.scope;
     }
 
     // --- steps
@@ -260,6 +289,7 @@ private:
         case StepKind::time_passes: ++step_; return pass_time(step);
         case StepKind::assign: ++step_; return assign(step);
         case StepKind::infra_rtt: ++step_; return feed_rtt(step);
+        case StepKind::check_autotrust: ++step_; return check_file(step);
         case StepKind::traffic:
         case StepKind::nothing: ++step_; return true;
         default: return fail(step, "this runner has no such step");
@@ -299,41 +329,62 @@ private:
 
     bool ask(const Step& step)
     {
-        const Message& query = step.entry->message;
-        if (query.questions.empty()) return fail(step, "a query without question");
-        const base::IpAddress client = step.address ? *step.address : *base::IpAddress::parse("127.0.0.1");
-        const bool tcp = step.entry->match.tcp;
-        const resolver::iterate::Question question{query.questions[0].qname.lower(), query.questions[0].qtype,
-                                                   query.questions[0].qclass, (query.flags & wire::flag::CD) != 0};
-        if (trace_)
-            std::cerr << "  query " << question.qname.to_text() << ' ' << wire::to_string(question.qtype) << '\n';
-        if ((query.flags & wire::flag::RD) == 0) {
-            // Without RD: what is known, for those who may look (RFC 1034 §4.3.1).
-            auto known = engine_.find_known(question);
-            Answer none;
-            none.rcode = may_snoop(client) ? wire::Rcode::NOERROR : wire::Rcode::REFUSED;
-            if (known || !may_snoop(client)) {
-                respond(query, question, client, tcp, known && may_snoop(client) ? *known : none);
+        Query query;
+        query.client = step.address ? *step.address : *base::IpAddress::parse("127.0.0.1");
+        query.tcp = step.entry->match.tcp;
+        query.bytes = step.entry->bytes ? *step.entry->bytes : to_bytes(step.entry->message, 0);
+        const auto message = to_message(query.bytes);
+        if (message) query.message = *message;
+        const bool is_for_resolver = message && !message->questions.empty();
+        const bool beyond = is_for_resolver && is_beyond(query);
+        if (!beyond) {
+            auto verdict = front_.receive(query.bytes, query.client, query.tcp, clock_.now());
+            if (!verdict.goes_on) {
+                if (verdict.reply) take_answer(query, *verdict.reply);
                 return true;
             }
-            // The closest cut that is known, or the root, is where to go: what Unbound says is a referral.
-            const wire::Name cut = engine_.known_cut(question.qname);
-            engine_.resolve({cut, wire::RrType::NS, wire::RrClass::IN, false},
-                            [this, &query, question, client, tcp, at_root = cut.is_root()](const Answer& answer) {
-                                Answer referral = answer;
-                                if (!at_root) {
-                                    referral.authority.swap(referral.answers);
-                                    referral.answers.clear();
-                                    referral.rcode = wire::Rcode::NOERROR;
-                                }
-                                respond(query, question, client, tcp, referral);
-                            });
-            return true;
         }
-        engine_.resolve(question, [this, &query, question, client, tcp](const Answer& answer) {
-            respond(query, question, client, tcp, answer);
-        });
+        if (!is_for_resolver) return fail(step, "a query without question");
+        resolve(std::make_shared<const Query>(std::move(query)));
         return true;
+    }
+
+    /// Questions that the gateway answers by itself and the resolver could, too, which is what is tested here: classes
+    /// other than IN, type ANY (RFC 8482), and, for those who may look, what is known.
+    [[nodiscard]] bool is_beyond(const Query& query) const
+    {
+        const QuestionLine& line = query.message.questions[0];
+        return line.qclass != wire::RrClass::IN || line.qtype == wire::RrType::ANY ||
+               ((query.message.flags & wire::flag::RD) == 0 && may_snoop(query.client));
+    }
+
+    void resolve(const std::shared_ptr<const Query>& query)
+    {
+        const QuestionLine& line = query->message.questions[0];
+        const resolver::iterate::Question question{line.qname.lower(), line.qtype, line.qclass,
+                                                   (query->message.flags & wire::flag::CD) != 0,
+                                                   settings_.subnets ? subnet_of(*query) : std::nullopt};
+        if (trace_)
+            std::cerr << "  query " << question.qname.to_text() << ' ' << wire::to_string(question.qtype) << '\n';
+        if ((query->message.flags & wire::flag::RD) != 0 || !may_snoop(query->client)) {
+            engine_.resolve(question,
+                            [this, query, question](const Answer& answer) { respond(*query, question, answer); });
+            return;
+        }
+        // Without RD: what is known, for those who may look (RFC 1034 §4.3.1).
+        if (const auto known = engine_.find_known(question)) return respond(*query, question, *known);
+        // The closest cut that is known, or the root, is where to go: what Unbound says is a referral.
+        const wire::Name cut = engine_.known_cut(question.qname);
+        engine_.resolve({cut, wire::RrType::NS, wire::RrClass::IN, false},
+                        [this, query, question, at_root = cut.is_root()](const Answer& answer) {
+                            Answer referral = answer;
+                            if (!at_root) {
+                                referral.authority.swap(referral.answers);
+                                referral.answers.clear();
+                                referral.rcode = wire::Rcode::NOERROR;
+                            }
+                            respond(*query, question, referral);
+                        });
     }
     [[nodiscard]] bool may_snoop(const base::IpAddress& client) const
     {
@@ -341,30 +392,43 @@ private:
             return rule.first.contains(client) && rule.second == "allow_snoop";
         });
     }
-
-    void respond(const Message& query, const resolver::iterate::Question& question, const base::IpAddress& client,
-                 bool tcp, const Answer& answer)
+    /// What the client says its network is, or its address (RFC 7871 §7.1.1).
+    static std::optional<base::Prefix> subnet_of(const Query& query)
     {
-        const auto request = to_bytes(query, 0);
-        const auto view = wire::MessageView::parse(request);
+        if (const auto option = query.message.subnet()) return resolver::iterate::subnet_of(*option);
+        return base::Prefix{query.client, 128};
+    }
+
+    void respond(const Query& query, const resolver::iterate::Question& question, const Answer& answer)
+    {
+        const auto view = wire::MessageView::parse(query.bytes);
         std::vector<std::uint8_t> room(wire::kMaxMessageSize);
         wire::MessageWriter writer({room.data(), room.size()}, room.size());
         if (!view || !writer.begin_response(0, view->header().flags, view->question_bytes(), 1)) return;
-        static_cast<void>(write_answer(answer, question, query.dnssec_ok, clock_.now(), writer));
+        const bool dnssec_ok = query.message.dnssec_ok;
+        static_cast<void>(write_answer(answer, question, dnssec_ok, clock_.now(), writer));
         // RFC 6840 §5.8: AD for those who say that they look at it.
-        const bool wants_ad = query.dnssec_ok || (query.flags & wire::flag::AD) != 0;
+        const bool wants_ad = dnssec_ok || (query.message.flags & wire::flag::AD) != 0;
         if (!wants_ad) writer.clear_flags(wire::flag::AD);
-        if (query.edns && writer.begin_opt(1232, query.dnssec_ok)) {
+        if (query.message.edns && writer.begin_opt(1232, dnssec_ok)) {
+            if (auto subnet = query.message.subnet_bytes(); settings_.subnets && !subnet.empty()) {
+                constexpr std::size_t kScope = 3;
+                subnet[kScope] = answer.subnet_scope.value_or(0);
+                static_cast<void>(writer.option(wire::EdnsOptionCode::CLIENT_SUBNET, subnet));
+            }
             const bool told = answer.stale ? settings_.stale_ede : settings_.ede;
             if (told && answer.ede) static_cast<void>(writer.extended_error(*answer.ede, answer.ede_text));
             writer.end_opt();
         }
-        const auto message = to_message(writer.message());
+        if (trace_ && !answer.ede_text.empty()) std::cerr << "    ede " << answer.ede_text << '\n';
+        take_answer(query, writer.message());
+    }
+    void take_answer(const Query& query, base::Bytes bytes)
+    {
+        const auto message = to_message(bytes);
         if (!message) return;
-        if (trace_)
-            std::cerr << "  answer " << to_text(*message) << (answer.ede_text.empty() ? "" : "\n    ede ")
-                      << answer.ede_text << '\n';
-        answers_.push_back({client, tcp, *message});
+        if (trace_) std::cerr << "  answer " << to_text(*message) << '\n';
+        answers_.push_back({query.client, query.tcp, *message});
     }
 
     // --- time
@@ -390,9 +454,14 @@ private:
     }
     [[nodiscard]] double until_due() const
     {
-        const auto due = engine_.due();
-        if (!due || *due <= clock_.now()) return 0;
-        return std::chrono::duration<double>(*due - clock_.now()).count();
+        std::optional<double> least; // what ended long ago may have a timer left, which does nothing
+        if (const auto due = engine_.due(); due && !network_.queries.empty())
+            least = std::chrono::duration<double>(*due - clock_.now()).count();
+        if (const auto next = managed_.next()) {
+            const double seconds = static_cast<double>(*next) - clock_.seconds();
+            least = std::min(least.value_or(seconds), seconds);
+        }
+        return std::max(least.value_or(0), 0.0);
     }
     bool assign(const Step& step)
     {
@@ -408,6 +477,33 @@ private:
         return true;
     }
 
+    /// How often one look asks is everybody's own affair (RFC 5011 §2.3): it failed, or it did not.
+    static bool same_line(std::string_view expected, std::string_view line)
+    {
+        constexpr std::string_view kFailed = ";;query_failed: ";
+        const auto words = words_of(expected);
+        if (!expected.starts_with(kFailed) || !line.starts_with(kFailed)) return words == words_of(line);
+        return (expected == ";;query_failed: 0") == (line == ";;query_failed: 0");
+    }
+    /// The state file of RFC 5011, line by line, whatever blanks stand between the words.
+    bool check_file(const Step& step)
+    {
+        const auto words = words_of(step.words);
+        const std::string* file = words.empty() ? nullptr : managed_.find_file(words[0]);
+        if (file == nullptr) return fail(step, "no state file of that name");
+        std::string_view rest = *file;
+        for (std::size_t i = 0; i < step.text.size(); ++i) {
+            const auto expected = variables_.expand(step.text[i], clock_.seconds(), until_due());
+            if (!expected) return fail(step, "a macro that means nothing in line " + std::to_string(i + 1));
+            const std::string_view line = rest.substr(0, rest.find('\n'));
+            rest.remove_prefix(std::min(rest.size(), line.size() + 1));
+            if (!same_line(*expected, line)) {
+                return fail(step, "the state file has '" + std::string(line) + "', expected '" + *expected + "'");
+            }
+        }
+        return rest.empty() || fail(step, "the state file has more lines: " + std::string(rest));
+    }
+
     Outcome end()
     {
         if (!answers_.empty()) return {Outcome::Kind::failed, "an answer was not looked at", unanswered_};
@@ -420,8 +516,11 @@ private:
     FixedRandom random_;
     Network network_;
     cache::RrsetStore store_;
+    ManagedAnchors managed_;
+    Front front_;
     Engine engine_;
     bool trace_;
+    Level level_;
     std::size_t step_ = 0;
     std::list<ClientAnswer> answers_;
     std::vector<Token> seen_; ///< queries that waited before the current step
@@ -433,13 +532,13 @@ private:
 
 } // namespace
 
-Outcome run_scenario(const Scenario& scenario, bool trace)
+Outcome run_scenario(const Scenario& scenario, bool trace, Level level)
 {
     Settings settings;
     if (const auto reason = read_settings(scenario, settings)) {
-        return {Outcome::Kind::skipped, "not applicable: needs " + *reason, 0};
+        return {Outcome::Kind::skipped, *reason, 0};
     }
-    return Run(scenario, std::move(settings), trace).play();
+    return Run(scenario, std::move(settings), trace, level).play();
 }
 
 } // namespace sallyport::replay

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "tests/replay/compare.hpp"
 #include "tests/replay/scenario.hpp"
 
 #include <string>
@@ -15,6 +16,6 @@ struct Outcome {
 
 /// Plays a scenario on a resolver of its own, with a clock and a network that are not real.
 /// `trace`: every step of the resolver on standard error.
-[[nodiscard]] Outcome run_scenario(const Scenario& scenario, bool trace);
+[[nodiscard]] Outcome run_scenario(const Scenario& scenario, bool trace, Level level = Level::semantic);
 
 } // namespace sallyport::replay

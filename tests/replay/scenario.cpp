@@ -230,11 +230,16 @@ private:
             } else if (starts("$")) {
                 Message unused;
                 if (!read_content(unused, 0)) return false;
-            } else if (!starts("RANGE_END")) { // some have one too many
+            } else if (!is_left_over()) {
                 return fail("expected RANGE_BEGIN, STEP or SCENARIO_END");
             }
         }
         return fail("expected SCENARIO_END");
+    }
+    /// Some have one end too many, and records before it: nobody misses them.
+    [[nodiscard]] bool is_left_over() const
+    {
+        return starts("RANGE_END") || starts("ENTRY_END") || parse_record(text_, origin_, ttl_).has_value();
     }
     bool read_range()
     {
@@ -316,6 +321,7 @@ private:
             {"answer", &Match::answer},
             {"all", &Match::all},
             {"all_noedns", &Match::all_noedns},
+            {"whole", &Match::whole},
             {"ttl", &Match::ttl},
             {"DO", &Match::dnssec_ok},
             {"CO", &Match::compact_ok},
@@ -357,6 +363,9 @@ private:
                 adjust.copy_subnet = true;
             } else if (word == "increment_ecs_scope") {
                 adjust.increment_scope = true;
+            } else if (word.substr(0, 10) == "ecs_scope=") {
+                if (!read_number(word.substr(10), adjust.scope.emplace()))
+                    return fail("expected a number after ecs_scope=");
             } else if (word.substr(0, 6) != "sleep=" && word.substr(0, 13) != "packet_sleep=") {
                 return fail("unknown word after ADJUST: " + std::string(word));
             }

@@ -2,6 +2,7 @@
 
 #include "base/ip_address.hpp"
 #include "base/result.hpp"
+#include "wire/edns.hpp"
 #include "wire/message_view.hpp"
 #include "wire/name.hpp"
 
@@ -47,12 +48,17 @@ struct Message {
     bool compact_ok = false;
     std::uint16_t udp_size = 1232;
     std::vector<std::uint8_t> edns_data;
+
+    /// The client subnet option (RFC 7871), where it is there and well-formed.
+    [[nodiscard]] std::optional<wire::ClientSubnet> subnet() const;
+    [[nodiscard]] std::vector<std::uint8_t> subnet_bytes() const;
 };
 
 struct Match {
     bool opcode = false, qtype = false, qname = false, subdomain = false, rcode = false, question = false,
          answer = false, all = false, all_noedns = false, ttl = false, dnssec_ok = false, compact_ok = false,
          no_edns = false, edns_data = false, udp = false, tcp = false, client_cookie = false, server_cookie = false;
+    bool whole = false; ///< of our own: every section as it stands, TTLs, all flags, EDNS
     bool any_ede = false;
     std::optional<std::uint16_t> ede;
     std::optional<std::uint32_t> serial;
@@ -60,6 +66,7 @@ struct Match {
 
 struct Adjust {
     bool copy_id = false, copy_query = false, copy_subnet = false, increment_scope = false;
+    std::optional<std::uint8_t> scope; ///< of our own: `ecs_scope=16`
 };
 
 struct Entry {
