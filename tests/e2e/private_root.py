@@ -29,6 +29,50 @@ LEAVES = {
     "algorithm": ("ECDSAP256SHA256", False, "algorithm"),
 }
 
+# Further ways of being broken, one for each EDE; not part of what other tests compare.
+BROKEN = {
+    "ecdsa": LEAVES["ecdsa"],
+    **{leaf: LEAVES[leaf] for leaf in ("expired", "future", "wrongds", "nosigs", "tampered", "iterations", "algorithm")},
+    "norrsig": ("ECDSAP256SHA256", False, "norrsig"),
+    "nonsec": ("ECDSAP256SHA256", False, "nonsec"),
+    "nokeys": ("ED25519", False, "nokeys"),
+    "badsig": ("ECDSAP256SHA256", False, "badsig"),
+    "zonebit": ("ECDSAP256SHA256", False, "zonebit"),
+    "digest": ("ECDSAP256SHA256", False, "digest"),
+}
+
+
+def without(*types):
+    """Takes the records of these types, and the signatures over them, out of a zone of one record a line."""
+    def kept(line):
+        words = line.split()
+        return len(words) < 5 or (words[3] not in types and not (words[3] == "RRSIG" and words[4] in types))
+    return lambda lines: [line for line in lines if kept(line)]
+
+
+def of_www(change):
+    """Changes the signature over the address of www; None takes it out."""
+    def changed(line):
+        words = line.split()
+        mine = len(words) > 12 and words[0].startswith("www.") and words[3:5] == ["RRSIG", "A"]
+        return change(words) if mine else line
+    return lambda lines: [line for line in map(changed, lines) if line is not None]
+
+
+def with_other_octets(words):
+    words[12] = ("B" if words[12][0] != "B" else "C") + words[12][1:]
+    return " ".join(words)
+
+
+# What is done to a signed zone, line by line.
+EDITS = {
+    "norrsig": of_www(lambda words: None),
+    "nonsec": without("NSEC"),
+    "nokeys": without("DNSKEY"),
+    "badsig": of_www(with_other_octets),
+    "zonebit": lambda lines: [line.replace(" 257 3 13 ", " 1 3 13 ") for line in lines],
+}
+
 LEAF = """$ORIGIN {zone}.
 $TTL 300
 @        SOA   ns hostmaster 1 3600 900 604800 60
@@ -141,12 +185,22 @@ class PrivateRoot:
             command += ["-3", "-" if hashed == "0" else "aabbccdd", "-H", hashed]
         if wrong == "optout":
             command += ["-A"]
+        if wrong in EDITS:
+            command += ["-O", "full"]
         run(*command, "-P", str(plain), key, cwd=self.directory)
         if wrong == "nosigs":
             served.write_text(text)
         if wrong == "tampered":
             served.write_text(served.read_text().replace("192.0.2.80", "192.0.2.66"))
+        if wrong in EDITS:
+            served.write_text("\n".join(EDITS[wrong](served.read_text().replace("\t", " ").splitlines())) + "\n")
+        if wrong == "zonebit":  # the parent means the key as it is served
+            text = (self.directory / f"{key}.key").read_text()
+            (self.directory / f"{key}.key").write_text(text.replace(" 257 3 13 ", " 1 3 13 "))
         ds = self._ds(key)
+        if wrong == "digest":  # one that nobody knows
+            words = ds.split()
+            ds = f"{words[0]} IN DS {words[3]} {words[4]} 200 {' '.join(words[6:])}\n"
         if wrong == "wrongds":
             ds = self._ds(self._key(zone, algorithm))
         if wrong == "algorithm":  # one that nobody knows (RFC 6840 §5.2)

@@ -255,6 +255,27 @@ TEST_F(Recurse, EachQueryHasItsOwnSocketAndPort)
     EXPECT_EQ(counter("recursion_sockets"), 0U);
 }
 
+TEST_F(Recurse, ASocketThatRestsHearsNothingAndComesBackAtAnotherPort)
+{
+    std::vector<std::pair<sockaddr_storage, Octets>> held;
+    server_.handler = [&](const Octets& query, Way) -> std::vector<Octets> {
+        held.emplace_back(server_.last_peer(), query);
+        return {reply_to(query), reply_to(query)}; // the second one comes when nobody waits
+    };
+    start();
+    for (int i = 0; i < 20; ++i) { // one after the other: the same socket
+        Client client;
+        (void)ask("n" + std::to_string(i) + ".example", client);
+        ASSERT_TRUE(run_until([&] { return client.heard == 1; }));
+        EXPECT_TRUE(client.answered);
+        for (const auto& [peer, query] : held) server_.send(reply_to(query, false, 9999), peer);
+    }
+    EXPECT_EQ(counter("recursion_foreign_replies_total"), 0U);
+    EXPECT_EQ(counter("recursion_sockets"), 0U);
+    const std::set<std::uint16_t> different(server_.ports.begin(), server_.ports.end());
+    EXPECT_GE(different.size(), 18U);
+}
+
 TEST_F(Recurse, WhatDoesNotFitIsNotTheAnswer)
 {
     server_.handler = [&](const Octets& query, Way) -> std::vector<Octets> {
