@@ -301,6 +301,11 @@ class PrivateRoot:
         """For the configuration of a gateway that recurses here."""
         if gateway.SANITIZED:  # what is slow is the program, not the work
             patient = "dnssec: { limits: { processor_time: 5s }"
-            more = more.replace("dnssec: {", patient + ",") if "dnssec: {" in more else f"{more}  {patient} }}\n"
+            if "dnssec: { limits: {" in more:
+                more = more.replace("limits: {", "limits: { processor_time: 5s,")
+            elif "dnssec: {" in more:
+                more = more.replace("dnssec: {", patient + ",")
+            else:
+                more = f"{more}  {patient} }}\n"
         return ("resolve:\n  mode: recurse\n  allow_loopback: true\n"
                 f"  port: {self.port}\n  root_hints: {self.hints}\n  trust_anchors: {self.anchors}\n" + more)
