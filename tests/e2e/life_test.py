@@ -4,6 +4,7 @@
 import base64
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -115,6 +116,12 @@ class BadInput(unittest.TestCase):
         token.write_text("00112233445566778899aabbccddeeff\n")
         result = self.check(example)
         self.assertEqual(result.returncode, 0, result.stderr)
+
+    def test_resolver_example_is_good_with_all_that_it_offers(self):
+        example = (SOURCE / "conf/examples/resolver.yaml").read_text()
+        for text in (example, re.sub(r"^  # (?=[a-z_]+: [\[{])", "  ", example, flags=re.M)):
+            result = self.check(text)
+            self.assertEqual(result.returncode, 0, result.stderr)
 
 
 class Life(unittest.TestCase):
