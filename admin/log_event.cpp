@@ -25,7 +25,7 @@ struct Head {
     std::uint8_t address_size = 4;
     std::uint8_t transport = 0, source = 0;
     std::uint8_t qname_size = 0, upstream_size = 0, rule_size = 0;
-    bool dropped = false;
+    std::uint8_t dropped = 0;
 };
 static_assert(std::is_trivially_copyable_v<Head>);
 
@@ -119,7 +119,7 @@ void LogObserver::ended(const pipeline::Query& query, base::Bytes answer, wire::
     head.qname_size = static_cast<std::uint8_t>(qname.size());
     head.upstream_size = static_cast<std::uint8_t>(upstream.size());
     head.rule_size = static_cast<std::uint8_t>(rule.size());
-    head.dropped = answer.empty();
+    head.dropped = answer.empty() ? 1 : 0;
     const base::Bytes fixed{reinterpret_cast<const std::uint8_t*>(&head), sizeof head};
     if (ring_->push({fixed, qname, upstream, rule, kept}))
         ++events_;
@@ -151,7 +151,7 @@ std::optional<LogEvent> read_event(base::Bytes octets) noexcept
     event.source = static_cast<pipeline::Source>(head.source);
     event.qtype = static_cast<wire::RrType>(head.qtype);
     event.rcode = static_cast<wire::Rcode>(head.rcode);
-    event.dropped = head.dropped;
+    event.dropped = head.dropped != 0;
     event.qname = take(head.qname_size);
     event.upstream = base::as_text(take(head.upstream_size));
     event.rule = base::as_text(take(head.rule_size));

@@ -114,7 +114,7 @@ int explain(const ExplainOptions& options)
 base::Result<Explanation> explain_offline(const std::string& config, const ExplainQuestion& question,
                                           base::Problems& problems)
 {
-    const base::Error failed{base::ErrorCode::invalid, "the configuration can not be used"};
+    base::Error failed{base::ErrorCode::invalid, "the configuration can not be used"};
     const auto loaded = load_everything(config, nullptr, problems);
     if (!loaded) return failed;
     const base::SystemClock clock;

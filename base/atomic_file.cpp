@@ -90,7 +90,7 @@ Result<void> AtomicFile::commit()
     temporary_.clear();
     const int folder = ::open(folder_of(path_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (folder < 0 || ::fsync(folder) != 0) {
-        const Error error = failed("can not make " + path_ + " lasting");
+        Error error = failed("can not make " + path_ + " lasting");
         if (folder >= 0) ::close(folder);
         return error;
     }

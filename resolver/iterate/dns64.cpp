@@ -261,7 +261,7 @@ cache::RdataList Dns64::make_records(const cache::RdataList& ipv4) const
 
 Answer Dns64::combine(const Answer& ipv6, const Answer& ipv4, base::Instant now) const
 {
-    const Answer otherwise = without_excluded(ipv6);
+    Answer otherwise = without_excluded(ipv6);
     const bool has_other = !otherwise.answers.empty() && otherwise.answers.back()->type == RrType::AAAA;
     if (ipv4.rcode == Rcode::SERVFAIL && !has_other) return ipv4;
     // Where the zone is signed, that there is no AAAA must be proven first (§5.5).
