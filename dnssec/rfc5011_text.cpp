@@ -168,15 +168,22 @@ private:
         return std::nullopt;
     }
 
+    /// Whatever other flags a zone sets: what was written is read again.
     [[nodiscard]] static std::string without_revoked_flag(std::string_view record)
     {
+        constexpr std::string_view kType = "DNSKEY";
+        constexpr std::string_view kBlank = " \t";
+        constexpr std::uint16_t kRevoked = 0x80;
         std::string text{record};
-        for (const auto& [from, to] : {std::pair{"385 ", "257 "}, std::pair{"384 ", "256 "}}) {
-            const std::size_t at = text.find(std::string{"DNSKEY\t"} + from);
-            const std::size_t other = text.find(std::string{"DNSKEY "} + from);
-            const std::size_t start = std::min(at, other);
-            if (start != std::string::npos) text.replace(start + 7, 4, to);
-        }
+        std::size_t at = text.find(kType);
+        while (at != std::string::npos && (at == 0 || kBlank.find(text[at - 1]) == std::string_view::npos))
+            at = text.find(kType, at + 1);
+        if (at == std::string::npos) return text;
+        const std::size_t start = text.find_first_not_of(kBlank, at + kType.size());
+        if (start == std::string::npos) return text;
+        const std::size_t end = std::min(text.find_first_not_of("0123456789", start), text.size());
+        const auto flags = read_number<std::uint16_t>(std::string_view{text}.substr(start, end - start));
+        if (flags && (*flags & kRevoked) != 0) text.replace(start, end - start, std::to_string(*flags ^ kRevoked));
         return text;
     }
 
