@@ -4,6 +4,7 @@
 #
 # Seeds are read from fuzz/seeds/<name>; what is found beside them is kept in BUILD-FOLDER/corpus/<name>, so that the
 # next run goes on from there. An input that fails is left in BUILD-FOLDER/findings: put it among the seeds with its fix.
+# FUZZ_SEED=number begins with the same random numbers each time.
 set -euo pipefail
 
 folder=$1
@@ -18,7 +19,7 @@ run_one() {
     log="$folder/findings/$name.log"
     mkdir -p "$folder/corpus/$name" "fuzz/seeds/$name"
     [ -f "fuzz/$name.dict" ] && dictionary=("-dict=fuzz/$name.dict")
-    "$program" "$folder/corpus/$name" "fuzz/seeds/$name" "${dictionary[@]}" -max_total_time="$seconds" -timeout=20 \
+    "$program" "$folder/corpus/$name" "fuzz/seeds/$name" "${dictionary[@]}" -max_total_time="$seconds" -seed="${FUZZ_SEED:-0}" -timeout=20 \
         -rss_limit_mb=3000 -max_len=70000 -artifact_prefix="$folder/findings/$name-" -print_final_stats=1 \
         >"$log" 2>&1 || status=$?
     if [ "$status" -ne 0 ]; then
