@@ -17,6 +17,7 @@
 #include <cstdlib>
 #include <iostream>
 #include <memory>
+#include <sstream>
 
 namespace sallyport::apps {
 namespace {
@@ -62,7 +63,9 @@ void serve(Gateway& gateway, Control& control, Signals& signals)
         if (signal == SIGUSR1) {
             Statistics statistics;
             gateway.collect(statistics);
-            statistics.print(std::cerr);
+            std::ostringstream text; // one write: a line of the log in the midst would break a line of this
+            statistics.print(text);
+            std::cerr << text.str();
         }
         gateway.tick();
         tell_limits(gateway, limits);
