@@ -30,9 +30,9 @@ std::vector<std::string> read_all(std::string_view octets, std::size_t piece)
             step = reader.feed({});
         }
         if (step == HttpReader::Step::bad) {
-            // Which limit is met first may depend on how much came at once; that it is refused does not.
+            // When it is seen that something is wrong may depend on how much came at once (an extension of a chunk
+            // whose quotes do not end); what was taken before, and that nothing is taken after, does not.
             if (reader.status() < 400 || reader.status() > 505) std::abort();
-            seen.emplace_back("bad");
             return seen;
         }
         if (octets.empty()) return seen;
