@@ -6,7 +6,7 @@ set -euo pipefail
 
 folder=$1
 shift
-report=$PWD/$folder/test-report.xml
+report=$(realpath "$folder")/test-report.xml
 rm -f "$report"
 started=$SECONDS
 status=0

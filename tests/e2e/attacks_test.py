@@ -2,7 +2,6 @@
 """The known attacks on resolvers, in a DNS of our own: each reaches its limit, costs no more than the limit says, and
 while it goes on, others are answered as quickly as ever."""
 
-import ctypes
 import multiprocessing
 import os
 import pathlib
@@ -18,7 +17,7 @@ import evil_server  # noqa: E402
 import gateway  # noqa: E402
 import private_root  # noqa: E402
 from evil_server import EvilServer  # noqa: E402
-from gateway import Gateway, ask_udp, free_port, header, query, skip  # noqa: E402
+from gateway import Gateway, ask_udp, free_port, header, query  # noqa: E402
 
 A, AAAA = 1, 28
 RD = 0x0100
@@ -231,15 +230,5 @@ class Attacks(unittest.TestCase):
         self.assert_others_are_answered("hashes", lambda: f"{label()}.{deep}.costly.tld", rate=50)
 
 
-def main():
-    missing = private_root.missing()
-    if missing:
-        skip(f"{missing} is missing (Debian: knot, bind9-utils)")
-    # When ctest ends what it started, this program's children end with it.
-    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    unittest.main(verbosity=2)
-
-
 if __name__ == "__main__":
-    main()
+    private_root.main(verbosity=2)

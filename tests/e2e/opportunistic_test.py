@@ -2,9 +2,7 @@
 """Authoritative servers that turn out to speak DNS over TLS are asked so (RFC 9539): a DNS of our own, some of whose
 servers have a TLS front."""
 
-import ctypes
 import pathlib
-import signal
 import socket
 import ssl
 import struct
@@ -16,7 +14,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import gateway  # noqa: E402
 import private_root  # noqa: E402
-from gateway import BINARY, PATIENCE, Gateway, ask_udp, free_port, header, query, skip, wait_for  # noqa: E402
+from gateway import BINARY, PATIENCE, Gateway, ask_udp, free_port, header, query, wait_for  # noqa: E402
 
 NOERROR = 0
 
@@ -156,15 +154,5 @@ class Opportunistic(unittest.TestCase):
         self.assertEqual(front.connections, [])
 
 
-def main():
-    missing = private_root.missing()
-    if missing:
-        skip(f"{missing} is missing (Debian: knot, bind9-utils)")
-    # When ctest ends what it started, this program's children end with it.
-    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    unittest.main()
-
-
 if __name__ == "__main__":
-    main()
+    private_root.main()

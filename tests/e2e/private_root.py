@@ -2,13 +2,17 @@
 (Knot DNS), signed with keys of which nobody else knows, and broken in the ways that resolvers must notice."""
 
 import atexit
+import ctypes
 import pathlib
 import random
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
+import unittest
 
 import gateway
 
@@ -123,6 +127,17 @@ def run(*command, cwd):
     if made.returncode != 0:
         raise AssertionError(f"{' '.join(command)}:\n{made.stdout}")
     return made.stdout
+
+
+def main(verbosity=1):
+    """Runs the tests of the program that calls it, or says what they need."""
+    lacking = missing()
+    if lacking:
+        gateway.skip(f"{lacking} is missing (Debian: knot, bind9-utils)")
+    # When ctest ends what it started, this program's children end with it.
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    unittest.main(verbosity=verbosity)
 
 
 class PrivateRoot:

@@ -2,7 +2,6 @@
 # e2e: parallel
 """`sallyport ask --trace` in a DNS of our own: the steps it shows, the chain of trust, the link that fails, exit codes."""
 
-import ctypes
 import json
 import pathlib
 import re
@@ -15,7 +14,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import gateway  # noqa: E402
 import private_root  # noqa: E402
-from gateway import BINARY, PATIENCE, skip  # noqa: E402
+from gateway import BINARY, PATIENCE  # noqa: E402
 from recursion_test import Recursing  # noqa: E402
 
 ANSWERED, USAGE, NO_ANSWER = 0, 2, 9
@@ -303,15 +302,5 @@ class Explain(unittest.TestCase):
         self.assertIn("trust anchor", told["trust"][0]["why"])
 
 
-def main():
-    missing = private_root.missing()
-    if missing:
-        skip(f"{missing} is missing (Debian: knot, bind9-utils)")
-    # When ctest ends what it started, this program's children end with it.
-    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    unittest.main()
-
-
 if __name__ == "__main__":
-    main()
+    private_root.main()
