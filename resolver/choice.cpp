@@ -1,6 +1,7 @@
 #include "resolver/choice.hpp"
 
 #include <algorithm>
+#include <tuple>
 
 namespace sallyport::resolver {
 namespace {
@@ -16,14 +17,14 @@ void rotate(Indexes usable, std::uint64_t turn) noexcept
 
 void quickest_first(Indexes usable, std::span<const Candidate> candidates) noexcept
 {
-    // Unmeasured ones first: whoever was never asked is asked once. Equal ones stay as they were written.
-    const auto before = [&](std::uint8_t left, std::uint8_t right) {
-        const Candidate& a = candidates[left];
-        const Candidate& b = candidates[right];
-        if (a.measured != b.measured) return b.measured;
-        if (a.measured && a.smoothed_rtt != b.smoothed_rtt) return a.smoothed_rtt < b.smoothed_rtt;
-        return left < right;
+    // No client waits for an unknown one where another is known: it is explored beside. Where none is known, those that
+    // come before the first answer are spread, lest all of them wait for the slowest. Equal ones stay as written.
+    const auto rank = [&](std::uint8_t i) {
+        const Candidate& one = candidates[i];
+        return one.measured ? std::tuple{0U, one.smoothed_rtt.count(), std::uint64_t{0}, i}
+                            : std::tuple{1U + one.failures, base::Duration::rep{0}, one.in_flight, i};
     };
+    const auto before = [&](std::uint8_t left, std::uint8_t right) { return rank(left) < rank(right); };
     std::sort(usable.begin(), usable.end(), before);
 }
 

@@ -18,6 +18,7 @@ struct Candidate {
     bool measured = false;
     base::Instant measured_at{};
     base::Duration smoothed_rtt{};
+    std::uint64_t in_flight = 0; ///< queries that wait for it
 };
 
 /// Upstreams in the order in which they are asked.

@@ -60,7 +60,7 @@ std::vector<Candidate> Group::candidates() const
     for (const auto& upstream : upstreams) {
         const Health& health = upstream->health();
         all.push_back({health.is_open(), health.failures_in_a_row(), health.is_measured(), health.measured_at(),
-                       health.smoothed_rtt()});
+                       health.smoothed_rtt(), upstream->stats().in_flight.get()});
     }
     return all;
 }

@@ -9,8 +9,8 @@ namespace {
 
 constexpr base::Instant kNow{std::chrono::hours{1}};
 
-Candidate measured(base::Duration rtt) { return {false, 0, true, kNow, rtt}; }
-Candidate dead(unsigned failures) { return {true, failures, true, kNow, 1s}; }
+Candidate measured(base::Duration rtt) { return {false, 0, true, kNow, rtt, 0}; }
+Candidate dead(unsigned failures) { return {true, failures, true, kNow, 1s, 0}; }
 
 std::vector<int> order_of(Strategy strategy, const std::vector<Candidate>& candidates, std::uint64_t turn = 0)
 {
@@ -43,9 +43,26 @@ TEST(Choice, WhereAllAreOpenAllAreStillThere)
     EXPECT_EQ(order.index[0], 1);
 }
 
-TEST(Choice, FastestAsksTheUnknownThenTheQuickest)
+TEST(Choice, FastestAsksTheQuickestAndTheUnknownOnlyBeside)
 {
-    EXPECT_EQ(order_of(Strategy::fastest, {measured(9ms), {}, measured(1ms)}), (Indexes{1, 2, 0}));
+    const std::vector<Candidate> candidates{measured(9ms), {}, measured(1ms)};
+    EXPECT_EQ(order_of(Strategy::fastest, candidates), (Indexes{2, 0, 1}));
+    EXPECT_EQ(worth_exploring(candidates, 2, kNow), 1U);
+}
+
+TEST(Choice, WhereNoneIsKnownThoseThatComeAtOnceAreSpread)
+{
+    std::vector<Candidate> candidates(3);
+    std::vector<int> asked(3);
+    for (int i = 0; i < 30; ++i) {
+        const int first = order_of(Strategy::fastest, candidates).front();
+        ++asked[static_cast<std::size_t>(first)];
+        ++candidates[static_cast<std::size_t>(first)].in_flight;
+    }
+    EXPECT_EQ(asked, (Indexes{10, 10, 10}));
+    candidates[1].failures = 1;
+    candidates[0].in_flight += 5;
+    EXPECT_EQ(order_of(Strategy::fastest, candidates), (Indexes{2, 0, 1}));
 }
 
 TEST(Choice, RoundRobinRotatesTheUsable)
