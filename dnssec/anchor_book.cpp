@@ -99,13 +99,6 @@ void tell_changes(const ManagedAnchor& before, const ManagedAnchor& now, std::ve
     return verifier.verdict();
 }
 
-/// `text` from `at` on, with as many empty lines before it as it has lines there: so that errors name the right line.
-[[nodiscard]] std::string part_of(std::string_view text, std::size_t at, std::size_t end)
-{
-    const auto lines = std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(at), '\n');
-    return std::string(static_cast<std::size_t>(lines), '\n').append(text.substr(at, end - at));
-}
-
 } // namespace
 
 std::string_view to_string(KeyState state) noexcept
@@ -141,19 +134,22 @@ base::Result<void> AnchorBook::read(std::string_view text, const std::string& fi
 {
     std::vector<ManagedAnchor> states;
     std::size_t at = 0;
+    std::uint32_t lines_before = 0;
     while (at < text.size()) {
         std::size_t end = text.find(kStateHead, at + 1);
         while (end != std::string_view::npos && text[end - 1] != '\n') end = text.find(kStateHead, end + 1);
         end = std::min(end, text.size());
         if (states.size() >= kMostZones)
             return base::Error{base::ErrorCode::limit, "states of more zones than anyone follows", {file, 0, 0}};
-        auto state = ManagedAnchor::from_text(part_of(text, at, end), file);
+        const std::string_view part = text.substr(at, end - at);
+        auto state = ManagedAnchor::from_text(part, file, lines_before);
         if (!state) return state.error();
         const AnchorPoint trusted = state->anchor();
         if (trusted.ds.empty() && trusted.dnskeys.empty() && !state->is_revoked())
             return base::Error{
                 base::ErrorCode::invalid, "no key of " + state->zone().to_text() + " is trusted in it", {file, 0, 0}};
         states.push_back(std::move(*state));
+        lines_before += static_cast<std::uint32_t>(std::count(part.begin(), part.end(), '\n'));
         at = end;
     }
     if (states.empty()) return base::Error{base::ErrorCode::invalid, "no state of a trust anchor in it", {file, 0, 0}};

@@ -61,7 +61,9 @@ public:
 
     /// The state file, in the text that other validators use: DNSKEY records with `;;state=` behind them.
     [[nodiscard]] std::string to_text() const;
-    [[nodiscard]] static base::Result<ManagedAnchor> from_text(std::string_view text, const std::string& file);
+    /// Errors name the line of `file`, where so many lines stand before `text`.
+    [[nodiscard]] static base::Result<ManagedAnchor> from_text(std::string_view text, const std::string& file,
+                                                               std::uint32_t lines_before = 0);
 
 private:
     friend class StateReader;

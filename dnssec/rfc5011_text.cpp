@@ -100,7 +100,10 @@ std::string ManagedAnchor::to_text() const
 /// Reads the state file line by line into an anchor.
 class StateReader {
 public:
-    StateReader(ManagedAnchor& anchor, const std::string& file) : anchor_(anchor), file_(file) {}
+    StateReader(ManagedAnchor& anchor, const std::string& file, std::uint32_t lines_before)
+        : anchor_(anchor), file_(file), line_number_(lines_before)
+    {
+    }
 
     [[nodiscard]] base::Result<void> read(std::string_view text)
     {
@@ -117,9 +120,9 @@ public:
         }
         if (!has_zone) return fault("no key and no DS in it");
         // Whatever stands in the file: §2.3 bounds them.
-        constexpr std::int64_t kHour = 3'600;
-        anchor_.query_interval_ = std::clamp<std::int64_t>(anchor_.query_interval_, kHour, 15 * 24 * kHour);
-        anchor_.retry_time_ = std::clamp<std::int64_t>(anchor_.retry_time_, kHour, 24 * kHour);
+        constexpr std::int64_t kOneHour = 3'600;
+        anchor_.query_interval_ = std::clamp<std::int64_t>(anchor_.query_interval_, kOneHour, 15 * 24 * kOneHour);
+        anchor_.retry_time_ = std::clamp<std::int64_t>(anchor_.retry_time_, kOneHour, 24 * kOneHour);
         return {};
     }
 
@@ -210,13 +213,14 @@ private:
 
     ManagedAnchor& anchor_;
     const std::string& file_;
-    std::uint32_t line_number_ = 0;
+    std::uint32_t line_number_;
 };
 
-base::Result<ManagedAnchor> ManagedAnchor::from_text(std::string_view text, const std::string& file)
+base::Result<ManagedAnchor> ManagedAnchor::from_text(std::string_view text, const std::string& file,
+                                                     std::uint32_t lines_before)
 {
     ManagedAnchor anchor{wire::Name{}};
-    const auto read = StateReader{anchor, file}.read(text);
+    const auto read = StateReader{anchor, file, lines_before}.read(text);
     if (!read) return read.error();
     return anchor;
 }

@@ -1,5 +1,7 @@
 #include "listeners/do53_udp.hpp"
 
+#include "listeners/addresses.hpp"
+
 #include <algorithm>
 #include <utility>
 
@@ -8,12 +10,6 @@ namespace {
 
 // More than this is not waiting in a socket's buffer.
 constexpr unsigned kRounds = 1024;
-
-bool is_wildcard(const base::IpAddress& address) noexcept
-{
-    const auto octets = address.octets();
-    return std::all_of(octets.begin(), octets.end(), [](auto octet) { return octet == 0; });
-}
 
 } // namespace
 

@@ -1,5 +1,6 @@
 #include "listeners/doh3.hpp"
 
+#include "listeners/addresses.hpp"
 #include "listeners/quic/connection.hpp"
 #include "listeners/quic/pools.hpp"
 
@@ -10,18 +11,13 @@
 namespace sallyport::listeners {
 namespace {
 
-constexpr std::size_t kKeptCapacity = 2'048;
 // An answer costs this much beside its body: header block and the library's buffers.
 constexpr std::size_t kHeaderCost = 256;
 // Control frames are counted by their octets: none is shorter than two, most have a few more.
 constexpr std::size_t kOctetsAnOffence = 16;
 
-using WaitingList = boost::intrusive::list<
-    Doh3Stream,
-    boost::intrusive::member_hook<
-        Doh3Stream, boost::intrusive::list_member_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>,
-        &Doh3Stream::waiting>,
-    boost::intrusive::constant_time_size<false>>;
+using quic::is_unidirectional;
+using WaitingRequests = quic::WaitingList<Doh3Stream>;
 
 std::string_view text_of(nghttp3_rcbuf* buffer) noexcept
 {
@@ -34,8 +30,6 @@ nghttp3_nv field_of(std::string_view name, std::string_view value) noexcept
     return {reinterpret_cast<const std::uint8_t*>(name.data()), reinterpret_cast<const std::uint8_t*>(value.data()),
             name.size(), value.size(), NGHTTP3_NV_FLAG_NONE};
 }
-
-bool is_unidirectional(std::int64_t stream_id) noexcept { return (stream_id & 2) != 0; }
 
 class Doh3Application final : public quic::Application, public pipeline::ReplySink {
 public:
@@ -102,8 +96,8 @@ private:
     quic::QuicStats& stats_;
     const DohContext& context_;
     boost::intrusive::list<Doh3Stream, boost::intrusive::constant_time_size<false>> streams_;
-    WaitingList receiving_; ///< oldest first
-    WaitingList deferred_;
+    WaitingRequests receiving_; ///< oldest first
+    WaitingRequests deferred_;
     quic::Http3Handle http_;
     Doh3Stream* current_ = nullptr; ///< the one whose octets are being read
     std::uint64_t streams_allowed_;
@@ -258,10 +252,7 @@ void Doh3Application::control_octets(std::size_t octets) noexcept
 
 bool Doh3Application::from_listed_proxy() const noexcept
 {
-    const auto& proxies = context_.options->forwarded_from;
-    return std::any_of(proxies.begin(), proxies.end(), [this](const base::Prefix& prefix) {
-        return prefix.contains(connection_.client().peer.address);
-    });
+    return is_listed(context_.options->forwarded_from, connection_.client().peer.address);
 }
 
 int Doh3Application::header_begins(std::int64_t stream_id) noexcept
@@ -332,7 +323,7 @@ void Doh3Application::defer(Doh3Stream& stream) noexcept
 
 void Doh3Application::resume() noexcept
 {
-    WaitingList ready;
+    WaitingRequests ready;
     ready.swap(deferred_);
     while (!ready.empty() && connection_.may_answer() && !connection_.ending()) {
         Doh3Stream& stream = ready.front();
@@ -545,8 +536,7 @@ void Doh3Application::release(Doh3Stream& stream) noexcept
     connection_.let_go(stream.held);
     connection_.stream_ended();
     stream.request.clear();
-    stream.out.clear();
-    if (stream.out.capacity() > kKeptCapacity) std::vector<std::uint8_t>{}.swap(stream.out);
+    quic::keep_small(stream.out);
     stream.held = stream.unread = 0;
     stream.complete = false;
     endpoint_.pools().doh3.give_back(&stream);

@@ -3,6 +3,7 @@
 #include "base/clock.hpp"
 #include "listeners/doh_request.hpp"
 #include "listeners/quic/application.hpp"
+#include "listeners/quic/stream_parts.hpp"
 #include "pipeline/pipeline.hpp"
 
 #include <boost/intrusive/list.hpp>
@@ -27,7 +28,7 @@ struct Doh3Stream : boost::intrusive::list_base_hook<boost::intrusive::link_mode
         ended,     ///< no response will be sent
     };
     /// Where it waits: receiving or deferred.
-    boost::intrusive::list_member_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> waiting;
+    quic::WaitingHook waiting;
     std::int64_t id = -1;
     State state = State::receiving;
     bool complete = false; ///< the request's end has come

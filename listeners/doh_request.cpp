@@ -1,6 +1,7 @@
 #include "listeners/doh_request.hpp"
 
 #include "listeners/base64url.hpp"
+#include "listeners/http_blank.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -19,14 +20,6 @@ bool same_letters(std::string_view left, std::string_view lower_case) noexcept
 {
     return std::equal(left.begin(), left.end(), lower_case.begin(), lower_case.end(),
                       [](char a, char b) { return lower(a) == b; });
-}
-
-std::string_view trim(std::string_view text) noexcept
-{
-    constexpr std::string_view kSpace = " \t";
-    const std::size_t first = text.find_first_not_of(kSpace);
-    if (first == std::string_view::npos) return {};
-    return text.substr(first, text.find_last_not_of(kSpace) - first + 1);
 }
 
 std::string_view text_of(unsigned status) noexcept

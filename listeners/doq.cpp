@@ -8,22 +8,9 @@
 namespace sallyport::listeners {
 namespace {
 
-constexpr std::size_t kKeptCapacity = 2'048;
-
-using WaitingList = boost::intrusive::list<
-    DoqStream,
-    boost::intrusive::member_hook<
-        DoqStream, boost::intrusive::list_member_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>,
-        &DoqStream::waiting>,
-    boost::intrusive::constant_time_size<false>>;
-
-void keep_small(std::vector<std::uint8_t>& octets)
-{
-    octets.clear();
-    if (octets.capacity() > kKeptCapacity) std::vector<std::uint8_t>{}.swap(octets);
-}
-
-bool is_unidirectional(std::int64_t stream_id) noexcept { return (stream_id & 2) != 0; }
+using quic::is_unidirectional;
+using quic::keep_small;
+using WaitingQueries = quic::WaitingList<DoqStream>;
 
 class DoqApplication final : public quic::Application, public pipeline::ReplySink {
 public:
@@ -81,9 +68,9 @@ private:
     quic::EndpointCore& endpoint_;
     quic::QuicStats& stats_;
     boost::intrusive::list<DoqStream, boost::intrusive::constant_time_size<false>> streams_;
-    WaitingList receiving_; ///< oldest first
-    WaitingList deferred_;
-    WaitingList sending_;
+    WaitingQueries receiving_; ///< oldest first
+    WaitingQueries deferred_;
+    WaitingQueries sending_;
     quic::Piece piece_{};
 };
 
@@ -216,7 +203,7 @@ void DoqApplication::dropped(std::uint64_t tag) noexcept
 
 void DoqApplication::resume() noexcept
 {
-    WaitingList ready;
+    WaitingQueries ready;
     ready.swap(deferred_);
     while (!ready.empty() && connection_.may_answer() && !connection_.ending()) {
         DoqStream& stream = ready.front();

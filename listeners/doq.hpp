@@ -3,6 +3,7 @@
 #include "base/bytes.hpp"
 #include "base/clock.hpp"
 #include "listeners/quic/application.hpp"
+#include "listeners/quic/stream_parts.hpp"
 #include "pipeline/pipeline.hpp"
 
 #include <boost/intrusive/list.hpp>
@@ -37,7 +38,7 @@ struct DoqStream : boost::intrusive::list_base_hook<boost::intrusive::link_mode<
         ended,     ///< no answer will be sent
     };
     /// Where it waits: receiving, deferred or sending.
-    boost::intrusive::list_member_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> waiting;
+    quic::WaitingHook waiting;
     std::int64_t id = -1;
     State state = State::receiving;
     base::Instant since;      ///< of the first octet

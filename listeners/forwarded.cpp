@@ -1,5 +1,7 @@
 #include "listeners/forwarded.hpp"
 
+#include "listeners/http_blank.hpp"
+
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -9,15 +11,6 @@ namespace sallyport::listeners {
 namespace {
 
 constexpr std::size_t kLongestAddress = 45; // an IPv6 address with an IPv4 tail
-
-bool is_space(char letter) noexcept { return letter == ' ' || letter == '\t'; }
-
-std::string_view trim(std::string_view text) noexcept
-{
-    while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
-    while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
-    return text;
-}
 
 /// RFC 9110 §5.6.2
 bool is_token_letter(char letter) noexcept
@@ -135,7 +128,7 @@ private:
 
     void skip_space() noexcept
     {
-        while (!rest_.empty() && is_space(rest_.front())) rest_.remove_prefix(1);
+        while (!rest_.empty() && is_blank(rest_.front())) rest_.remove_prefix(1);
     }
 
     std::string_view rest_;

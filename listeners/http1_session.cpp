@@ -13,7 +13,7 @@ namespace {
 namespace http = boost::beast::http;
 using boost::beast::error_code;
 
-constexpr std::size_t kWriteAhead = 65'536; // octets not taken by the kernel: nothing more is served
+constexpr std::size_t kMostBacklog = 65'536; // octets not taken by the kernel: nothing more is served
 constexpr std::size_t kMostKept = 2 * StreamSession::kKept;
 constexpr std::size_t kChunkFraming = 65'536; // octets that chunk sizes and extensions of one body may take up
 constexpr unsigned kRequestsPerTurn = 32;
@@ -81,7 +81,7 @@ std::string_view path_of(std::string_view target) noexcept
     return path == std::string_view::npos ? std::string_view{"/"} : target.substr(path);
 }
 
-bool same_letters(std::string_view text, std::string_view lower_case) noexcept
+bool spelled_as(std::string_view text, std::string_view lower_case) noexcept
 {
     return std::equal(text.begin(), text.end(), lower_case.begin(), lower_case.end(),
                       [](char a, char b) { return (a >= 'A' && a <= 'Z' ? static_cast<char>(a | 0x20) : a) == b; });
@@ -132,7 +132,7 @@ private:
         }
         if (name == http::field::transfer_encoding) {
             ++codings_;
-            unknown_coding_ = unknown_coding_ || !same_letters(to_view(value), "chunked");
+            unknown_coding_ = unknown_coding_ || !spelled_as(to_view(value), "chunked");
         }
         std::array<char, 16> lower{};
         if (name_text.size() > lower.size()) return feed(to_view(name_text), to_view(value), error);
@@ -249,7 +249,10 @@ void Http1Session::keep(base::Bytes rest) noexcept
         channel_.worker().arm(turn_timer_, now_ + std::chrono::nanoseconds{1});
 }
 
-bool Http1Session::blocked() const noexcept { return waiting_ || turn_left_ == 0 || channel_.backlog() >= kWriteAhead; }
+bool Http1Session::blocked() const noexcept
+{
+    return waiting_ || turn_left_ == 0 || channel_.backlog() >= kMostBacklog;
+}
 
 void Http1Session::regulate_reading() noexcept
 {

@@ -1,3 +1,4 @@
+#include "listeners/addresses.hpp"
 #include "listeners/listeners.hpp"
 
 #include <sys/socket.h>
@@ -49,12 +50,6 @@ bool is_any(const ListenAddress& address) noexcept
 bool is_same_address(const ListenAddress& a, const ListenAddress& b) noexcept
 {
     return a.endpoint == b.endpoint && a.unix_path == b.unix_path && a.systemd_name == b.systemd_name;
-}
-
-bool is_wildcard(const base::IpAddress& address) noexcept
-{
-    const auto octets = address.octets();
-    return std::all_of(octets.begin(), octets.end(), [](auto octet) { return octet == 0; });
 }
 
 // Bound to one of them, a socket stands in the way of the other.

@@ -1,6 +1,9 @@
 #include "listeners/stream_connection.hpp"
 
+#include "listeners/addresses.hpp"
 #include "listeners/dns_stream_session.hpp"
+#include "listeners/doh_sessions.hpp"
+#include "listeners/in_call.hpp"
 #include "listeners/proxy_header.hpp"
 #include "listeners/stream_table.hpp"
 
@@ -23,25 +26,6 @@ constexpr base::Duration kLinger = 1s;
 constexpr base::Duration kTick = 1s;
 // Rounds of flush and progress in one call; a session that has still more goes on at the end of the wake-up.
 constexpr unsigned kFlushRounds = 8;
-constexpr std::string_view kHttp2Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"; // RFC 9113 §3.4
-
-// An event is being handled: what is written meanwhile leaves at its end.
-class InCall {
-public:
-    explicit InCall(bool& flag) noexcept : flag_(flag) { flag_ = true; }
-    ~InCall() { flag_ = false; }
-    InCall(const InCall&) = delete;
-    InCall& operator=(const InCall&) = delete;
-
-private:
-    bool& flag_;
-};
-
-bool is_listed(const std::vector<base::Prefix>& networks, const base::IpAddress& address) noexcept
-{
-    return std::any_of(networks.begin(), networks.end(),
-                       [&](const auto& network) { return network.contains(address); });
-}
 
 std::string lower_case(std::string_view text)
 {
@@ -314,11 +298,9 @@ void StreamConnection::serve_http(bool http2, base::Instant now) noexcept
 void StreamConnection::look_at_first(base::Bytes octets, base::Instant now) noexcept
 {
     kept_.append(octets);
-    const auto seen = base::as_text(kept_.view());
-    const auto compared = std::min(seen.size(), kHttp2Preface.size());
-    const bool http2 = seen.substr(0, compared) == kHttp2Preface.substr(0, compared);
-    if (http2 && compared < kHttp2Preface.size()) return;
-    serve_http(http2, now);
+    const Http2Preface seen = looks_like_http2(kept_.view());
+    if (seen == Http2Preface::undecided) return;
+    serve_http(seen == Http2Preface::yes, now);
     if (phase_ == Phase::serving) feed_kept(now);
 }
 

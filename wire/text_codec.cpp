@@ -65,6 +65,17 @@ void encode_digits(std::string& text, base::Bytes octets, std::string_view digit
     if (count > 0) text += digits[(held << (bits - count)) & mask];
 }
 
+} // namespace
+
+std::optional<std::uint32_t> parse_decimal(std::string_view text, std::uint32_t limit) noexcept
+{
+    std::uint32_t value = 0;
+    const char* end = text.data() + text.size();
+    const auto [rest, error] = std::from_chars(text.data(), end, value);
+    if (error != std::errc{} || rest != end || value > limit) return std::nullopt;
+    return value;
+}
+
 std::optional<std::uint32_t> unit_seconds(char unit) noexcept
 {
     switch (unit) {
@@ -80,17 +91,6 @@ std::optional<std::uint32_t> unit_seconds(char unit) noexcept
     case 'W': return 604800;
     default: return std::nullopt;
     }
-}
-
-} // namespace
-
-std::optional<std::uint32_t> parse_decimal(std::string_view text, std::uint32_t limit) noexcept
-{
-    std::uint32_t value = 0;
-    const char* end = text.data() + text.size();
-    const auto [rest, error] = std::from_chars(text.data(), end, value);
-    if (error != std::errc{} || rest != end || value > limit) return std::nullopt;
-    return value;
 }
 
 std::optional<std::uint32_t> parse_seconds(std::string_view text) noexcept

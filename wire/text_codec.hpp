@@ -16,6 +16,8 @@ using Octets = std::vector<std::uint8_t>;
 
 /// Decimal digits only, the whole text, not over `limit`.
 [[nodiscard]] std::optional<std::uint32_t> parse_decimal(std::string_view text, std::uint32_t limit) noexcept;
+/// What `s`, `m`, `h`, `d` or `w` behind a number makes of it.
+[[nodiscard]] std::optional<std::uint32_t> unit_seconds(char unit) noexcept;
 /// Seconds, or with units: `1w2d3h4m5s`.
 [[nodiscard]] std::optional<std::uint32_t> parse_seconds(std::string_view text) noexcept;
 /// `20260131235959` or seconds since 1970 (RFC 4034 §3.2).

@@ -1,6 +1,7 @@
 #include "zones/zone_text.hpp"
 
 #include "wire/rdata.hpp"
+#include "wire/text_codec.hpp"
 #include "zones/generate.hpp"
 
 #include <algorithm>
@@ -16,23 +17,6 @@ namespace {
 constexpr std::uint64_t kLargestTtl = 0x7FFF'FFFF;
 
 [[nodiscard]] bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
-
-[[nodiscard]] std::uint64_t unit_seconds(char c) noexcept
-{
-    switch (c) {
-    case 's':
-    case 'S': return 1;
-    case 'm':
-    case 'M': return 60;
-    case 'h':
-    case 'H': return 3600;
-    case 'd':
-    case 'D': return 86400;
-    case 'w':
-    case 'W': return 604800;
-    default: return 0;
-    }
-}
 
 /// What is quoted from the text in a message: not too much, and nothing that could play with a terminal.
 [[nodiscard]] std::string shown(std::string_view text)
@@ -77,9 +61,9 @@ std::optional<std::uint64_t> parse_ttl(std::string_view text) noexcept
             digits = true;
             continue;
         }
-        const std::uint64_t unit = unit_seconds(c);
-        if (unit == 0 || !digits) return std::nullopt;
-        total = std::min<std::uint64_t>(total + number * unit, std::uint64_t{1} << 62U);
+        const auto unit = wire::unit_seconds(c);
+        if (!unit || !digits) return std::nullopt;
+        total = std::min<std::uint64_t>(total + number * *unit, std::uint64_t{1} << 62U);
         number = 0;
         digits = false;
     }

@@ -4,6 +4,7 @@
 #include "base/clock.hpp"
 #include "base/handle.hpp"
 #include "base/ip_address.hpp"
+#include "listeners/quic/connection_id.hpp"
 
 #include <gnutls/gnutls.h>
 #include <nghttp3/nghttp3.h>
@@ -36,6 +37,18 @@ using Http3Handle = base::Handle<nghttp3_conn, nghttp3_conn_del>;
         static_cast<ngtcp2_tstamp>(duration_cast<nanoseconds>(base::Instant::max().time_since_epoch()).count());
     if (stamp >= kLast) return base::Instant::max();
     return base::Instant{duration_cast<base::Duration>(nanoseconds{static_cast<std::int64_t>(stamp)})};
+}
+
+[[nodiscard]] inline ngtcp2_cid to_cid(const ConnectionId& id) noexcept
+{
+    ngtcp2_cid cid;
+    ngtcp2_cid_init(&cid, id.octets().data(), id.octets().size());
+    return cid;
+}
+
+[[nodiscard]] inline ConnectionId to_id(const ngtcp2_cid& cid) noexcept
+{
+    return ConnectionId{{cid.data, cid.datalen}};
 }
 
 /// A path in the library's form, with the addresses it points to.

@@ -20,13 +20,6 @@ struct Address {
     ngtcp2_socklen size;
 };
 
-ngtcp2_cid to_cid(const ConnectionId& id) noexcept
-{
-    ngtcp2_cid cid;
-    ngtcp2_cid_init(&cid, id.octets().data(), id.octets().size());
-    return cid;
-}
-
 } // namespace
 
 Tokens::Tokens(const SharedSecrets& secrets, base::Duration retry_life, std::size_t port_index) noexcept

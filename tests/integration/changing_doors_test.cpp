@@ -1,4 +1,6 @@
 #include "listeners/listeners.hpp"
+#include "no_router.hpp"
+#include "patient_clock.hpp"
 #include "zones/zones.hpp"
 
 #include <gtest/gtest.h>
@@ -16,16 +18,10 @@ using namespace sallyport;
 using namespace std::chrono_literals;
 using listeners::DoorKind;
 using listeners::Port;
+using test::NoRouter;
 using Octets = std::vector<std::uint8_t>;
 
 namespace {
-
-struct NoRouter final : listeners::PacketRouter {
-    void route(unsigned, std::size_t, base::Bytes, const base::Endpoint&, const base::Endpoint&,
-               std::uint8_t) noexcept override
-    {
-    }
-};
 
 /// An upstream that answers when it is told to.
 class Slow final : public resolver::Backend {
@@ -168,7 +164,7 @@ protected:
         return true;
     }
 
-    base::SystemClock clock_;
+    test::PatientClock clock_;
     net::Worker worker_{0, clock_};
     pipeline::Options pipeline_options_;
     Slow slow_;
@@ -272,7 +268,10 @@ TEST_F(ChangingDoors, AnAnswerThatComesAsItsPortGoesIsSent)
     net::Timer timer{net::Timer::of<&Answer::due>(answer)};
     worker_.arm(timer, worker_.now());
     // Both are due in one turn: the answer, and the look that finds nobody waiting any more.
-    std::this_thread::sleep_for(30ms);
+    for (int i = 0; i < 10; ++i) {
+        std::this_thread::sleep_for(4ms);
+        (void)clock_.now();
+    }
     EXPECT_TRUE(until([&] { return waiting.answered(); }, 1s));
 }
 

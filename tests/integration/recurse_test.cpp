@@ -1,6 +1,7 @@
 #include "cache/cache.hpp"
 #include "net/socket.hpp"
 #include "net/worker.hpp"
+#include "patient_clock.hpp"
 #include "resolver/resolver.hpp"
 #include "resolver/shared.hpp"
 #include "wire/message_view.hpp"
@@ -197,7 +198,7 @@ protected:
     bool run_until(Done&& done, base::Duration patience = 20s)
     {
         const auto deadline = clock_.now() + patience;
-        while (!done() && clock_.now() < deadline) worker_.run_for(20ms);
+        while (!done() && clock_.now() < deadline) worker_.run_for(2ms);
         return done();
     }
     std::uint64_t counter(std::string_view wanted) const
@@ -209,7 +210,7 @@ protected:
         return sum;
     }
 
-    base::SystemClock clock_;
+    test::PatientClock clock_;
     net::Worker worker_{0, clock_};
     RootServer server_{worker_};
     resolver::Shared shared_;

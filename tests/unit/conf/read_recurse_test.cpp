@@ -1,4 +1,4 @@
-#include "conf/configuration.hpp"
+#include "reading.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -7,23 +7,10 @@ namespace sallyport::conf {
 namespace {
 
 using namespace std::chrono_literals;
+using reading::read;
 using resolver::Mode;
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-struct Read {
-    Configuration configuration;
-    std::string problems;
-};
-
-Read read(const std::string& text)
-{
-    base::Problems problems;
-    Read result{parse_configuration("listen: [{do53: {on: '127.0.0.1:5300'}}]\n" + text, "dir/c.yaml", {}, problems),
-                {}};
-    for (const auto& problem : problems) result.problems += problem.to_string() + '\n';
-    return result;
-}
 
 TEST(ReadRecurse, NeedsNothingElse)
 {

@@ -149,6 +149,25 @@ TEST_F(AnchorBookTest, ADamagedStateNamesItsLineAndChangesNothing)
     EXPECT_FALSE(again.read("nonsense\n", "state"));
 }
 
+/// As many states as are read, behind as many blank lines as a file has room for: each line is looked at once.
+TEST_F(AnchorBookTest, BlankLinesInFrontOfManyStatesAreNotReadAgainForEach)
+{
+    constexpr std::uint32_t kBlank = 4'000'000;
+    constexpr std::uint32_t kStates = 900;
+    AnchorBook anchors = book();
+    (void)anchors.saw(zone_, set({&first_}, kNow).view(), kNow);
+    const std::string state = anchors.to_text();
+    const auto lines = static_cast<std::uint32_t>(std::count(state.begin(), state.end(), '\n'));
+    std::string text = state + std::string(kBlank, '\n');
+    for (std::uint32_t i = 1; i < kStates; ++i) text += state;
+    AnchorBook again = book();
+    ASSERT_TRUE(again.read(text, "state"));
+    EXPECT_TRUE(trusts(again, first_));
+    const auto read = again.read(text + "example. IN DNSKEY 257 3 13 !!!\n", "state");
+    ASSERT_FALSE(read);
+    EXPECT_EQ(read.error().position.line, kBlank + kStates * lines + 1);
+}
+
 TEST_F(AnchorBookTest, TheStateCountsAndWhatItDoesNotKnowIsNamed)
 {
     AnchorBook anchors = book();

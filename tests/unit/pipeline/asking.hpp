@@ -1,9 +1,12 @@
 #pragma once
 
 #include "pipeline/pipeline.hpp"
+#include "resolver/waiter.hpp"
 #include "wire/message_view.hpp"
 #include "wire/message_writer.hpp"
+#include "wire/rdata.hpp"
 
+#include <boost/intrusive/list.hpp>
 #include <gtest/gtest.h>
 
 #include <cstdint>
@@ -43,6 +46,38 @@ inline Octets query_for(const std::string& qname, const QueryOptions& options = 
     const auto message = writer.message();
     return {message.begin(), message.end()};
 }
+
+/// `owner rdata`, as a zone file has it.
+inline std::string text_of(const wire::RecordView& record, base::Bytes message)
+{
+    std::vector<std::uint8_t> rdata;
+    EXPECT_TRUE(wire::decompress_rdata(message, record.rdata_offset, static_cast<std::uint16_t>(record.rdata.size()),
+                                       record.type, rdata));
+    return record.owner.to_name().to_text() + " " + wire::rdata_to_text(record.type, rdata);
+}
+
+/// Whoever waits for a resolver until it is told; who gives up leaves by himself.
+class Waiters {
+public:
+    void add(resolver::Waiter& waiter) { list_.push_back(waiter); }
+    [[nodiscard]] bool empty() const { return list_.empty(); }
+    void tell(const resolver::Outcome& outcome, base::Instant now)
+    {
+        while (!list_.empty()) {
+            resolver::Waiter& waiter = list_.front();
+            list_.pop_front();
+            waiter.resolved(outcome, now);
+        }
+    }
+
+private:
+    boost::intrusive::list<
+        resolver::Waiter,
+        boost::intrusive::base_hook<boost::intrusive::list_base_hook<
+            boost::intrusive::tag<resolver::Waiter>, boost::intrusive::link_mode<boost::intrusive::auto_unlink>>>,
+        boost::intrusive::constant_time_size<false>>
+        list_;
+};
 
 /// Remembers what it is given.
 class Door final : public ReplySink {

@@ -30,7 +30,7 @@ public:
                             base::Instant) noexcept override
     {
         asked.push_back(question);
-        waiters.push_back(waiter);
+        waiters.add(waiter);
         return resolver::Taken::waiting;
     }
     void fetch(const resolver::Question&, base::Instant) noexcept override {}
@@ -51,20 +51,11 @@ public:
         resolver::Outcome outcome;
         outcome.answer = &prepared;
         outcome.subnet_scope = scope;
-        while (!waiters.empty()) {
-            resolver::Waiter& waiter = waiters.front();
-            waiters.pop_front();
-            waiter.resolved(outcome, now);
-        }
+        waiters.tell(outcome, now);
     }
 
     std::vector<resolver::Question> asked;
-    boost::intrusive::list<
-        resolver::Waiter,
-        boost::intrusive::base_hook<boost::intrusive::list_base_hook<
-            boost::intrusive::tag<resolver::Waiter>, boost::intrusive::link_mode<boost::intrusive::auto_unlink>>>,
-        boost::intrusive::constant_time_size<false>>
-        waiters;
+    testing::Waiters waiters;
 };
 
 Options open_to_all()

@@ -20,7 +20,7 @@ public:
     resolver::Taken resolve(const resolver::Question&, resolver::Waiter& waiter, base::Instant) noexcept override
     {
         ++asked;
-        waiters.push_back(waiter);
+        waiters.add(waiter);
         return resolver::Taken::waiting;
     }
     void fetch(const resolver::Question&, base::Instant) noexcept override { ++fetched; }
@@ -30,21 +30,12 @@ public:
     {
         resolver::Outcome outcome;
         outcome.ede = ExtendedError::no_reachable_authority;
-        while (!waiters.empty()) {
-            resolver::Waiter& waiter = waiters.front();
-            waiters.pop_front();
-            waiter.resolved(outcome, now);
-        }
+        waiters.tell(outcome, now);
     }
 
     unsigned asked = 0;
     unsigned fetched = 0;
-    boost::intrusive::list<
-        resolver::Waiter,
-        boost::intrusive::base_hook<boost::intrusive::list_base_hook<
-            boost::intrusive::tag<resolver::Waiter>, boost::intrusive::link_mode<boost::intrusive::auto_unlink>>>,
-        boost::intrusive::constant_time_size<false>>
-        waiters;
+    testing::Waiters waiters;
 };
 
 struct Bell final : Alarm {
