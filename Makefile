@@ -144,7 +144,7 @@ format: deps-tools ## Lay out all sources with clang-format 19
 .PHONY: tidy
 tidy: deps-tools deps-test | folder ## Look for mistakes with clang-tidy 19 (the checks of .clang-tidy)
 	$(call configure,tidy,)
-	@.ci/tidy.sh build/tidy $(JOBS) $(ONLY)
+	@python3 -B .ci/tidy.py build/tidy $(JOBS) $(ONLY)
 
 .PHONY: check
 check: deps-tools ## Format, include directions, paths and marks: what needs no build

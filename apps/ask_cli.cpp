@@ -35,7 +35,7 @@ constexpr Door kDoors[] = {
     {"--doq", Transport::doq, 853, "DNS over QUIC (RFC 9250)"},
 };
 
-constexpr const char* kFooter =
+constexpr const char* kAskFooter =
     "SERVER is a name or an address, with a port after a colon where it is not the usual one (53, 853, 443);\n"
     "an IPv6 address with a port stands in brackets.\n\n"
     "Exit codes: 0 an answer came, whatever its response code; 2 the command line is wrong;\n"
@@ -282,7 +282,7 @@ void add_ask(CLI::App& app, int& exit_code)
     add_query_options(*ask, *typed);
     add_run_options(*ask, *typed);
     add_trace_options(*ask, *typed);
-    ask->footer(kFooter);
+    ask->footer(kAskFooter);
     ask->callback([ask, typed, &exit_code] {
         try {
             exit_code = run_typed(*ask, *typed);

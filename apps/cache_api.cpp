@@ -17,7 +17,7 @@ using admin::Response;
 
 constexpr std::uint64_t kUsuallyListed = 1000;
 
-Response json_response(const json::value& value) { return {200, "application/json", json::serialize(value) + '\n'}; }
+Response json_answer(const json::value& value) { return {200, "application/json", json::serialize(value) + '\n'}; }
 
 const std::string* parameter(const Request& request, std::string_view key)
 {
@@ -177,7 +177,7 @@ Response cache_look_up(const cache::Cache& cache, const Request& request, base::
         found["records"] = records_of(message);
         entries.push_back(std::move(found));
     });
-    return json_response(json::object{{"name", name->to_text()}, {"entries", std::move(entries)}});
+    return json_answer(json::object{{"name", name->to_text()}, {"entries", std::move(entries)}});
 }
 
 Response cache_list(const cache::Cache& cache, const Request& request, base::Instant now)
@@ -202,7 +202,7 @@ Response cache_list(const cache::Cache& cache, const Request& request, base::Ins
     });
     json::array entries;
     for (const cache::Listed& entry : found) entries.push_back(to_json(entry));
-    return json_response(json::object{{"apex", apex->to_text()}, {"entries", std::move(entries)}, {"more", more}});
+    return json_answer(json::object{{"apex", apex->to_text()}, {"entries", std::move(entries)}, {"more", more}});
 }
 
 Response cache_dump(const cache::Cache& cache, const Request& request, base::Instant now)
@@ -238,13 +238,13 @@ Response cache_flush(cache::Cache& cache, const Request& request, const Forget& 
     if (!flush)
         return admin::error_response(400, R"(expected one of {"name": "…"}, {"subtree": "…"} and {"all": true})");
     if (flush->all && forget) forget(wire::Name{}, true);
-    if (flush->all) return json_response(json::object{{"flushed", cache.flush_all()}});
+    if (flush->all) return json_answer(json::object{{"flushed", cache.flush_all()}});
     const std::string& text = flush->name ? *flush->name : *flush->subtree;
     const auto name = wire::Name::from_text(text);
     if (!name) return no_name(text);
     if (forget) forget(*name, !flush->name);
     const std::uint64_t gone = flush->name ? cache.flush_name(*name) : cache.flush_subtree(*name);
-    return json_response(json::object{{"flushed", gone}});
+    return json_answer(json::object{{"flushed", gone}});
 }
 
 std::vector<admin::Route> cache_routes(cache::Cache& cache, const base::Clock& clock, Forget forget)

@@ -16,16 +16,16 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr const char* kFooter = "Exit codes: 0 good; 1 nothing of the kind is kept; 2 the command line is wrong;\n"
-                                "4 no gateway answers there, or it refused.\n\n"
-                                "Examples:\n"
-                                "  sallyport cache lookup www.example.org\n"
-                                "  sallyport cache list example.org --limit 20\n"
-                                "  sallyport cache dump cache.txt --subtree example.org\n"
-                                "  sallyport cache flush --subtree example.org\n";
+constexpr const char* kCacheFooter = "Exit codes: 0 good; 1 nothing of the kind is kept; 2 the command line is wrong;\n"
+                                     "4 no gateway answers there, or it refused.\n\n"
+                                     "Examples:\n"
+                                     "  sallyport cache lookup www.example.org\n"
+                                     "  sallyport cache list example.org --limit 20\n"
+                                     "  sallyport cache dump cache.txt --subtree example.org\n"
+                                     "  sallyport cache flush --subtree example.org\n";
 
 /// What was typed.
-struct Typed {
+struct CacheTyped {
     AdminTarget target;
     std::string name, type, apex, subtree, file;
     std::uint64_t limit = 1000;
@@ -40,7 +40,7 @@ int failed(const base::Error& error)
 }
 
 /// The body of the gateway's answer.
-base::Result<std::string> call(const Typed& typed, std::string_view method, const std::string& path,
+base::Result<std::string> call(const CacheTyped& typed, std::string_view method, const std::string& path,
                                std::string_view body = {})
 {
     const auto client = AdminClient::make(typed.target);
@@ -112,7 +112,7 @@ std::optional<bool> print_entries(const std::string& body)
     return !entries.empty();
 }
 
-int show(const Typed& typed, const std::string& path, const std::string& what)
+int show(const CacheTyped& typed, const std::string& path, const std::string& what)
 {
     const auto body = call(typed, "GET", path);
     if (!body) return failed(body.error());
@@ -126,21 +126,21 @@ int show(const Typed& typed, const std::string& path, const std::string& what)
     return *any ? exit_ok : exit_bad_input;
 }
 
-int look_up(const Typed& typed)
+int look_up(const CacheTyped& typed)
 {
     std::string path = "/api/v1/cache/lookup?name=" + percent_encode(typed.name);
     if (!typed.type.empty()) path += "&type=" + percent_encode(typed.type);
     return show(typed, path, "of " + typed.name);
 }
 
-int list(const Typed& typed)
+int list(const CacheTyped& typed)
 {
     std::string path = "/api/v1/cache/list?limit=" + std::to_string(typed.limit);
     if (!typed.apex.empty()) path += "&apex=" + percent_encode(typed.apex);
     return show(typed, path, typed.apex.empty() ? std::string{"at all"} : "at or below " + typed.apex);
 }
 
-int dump(const Typed& typed)
+int dump(const CacheTyped& typed)
 {
     if (!typed.name.empty() && !typed.subtree.empty()) {
         std::cerr << "sallyport cache dump: expected --name or --subtree, not both\n";
@@ -154,7 +154,7 @@ int dump(const Typed& typed)
     return *dumped == 0 ? exit_bad_input : exit_ok;
 }
 
-int flush(const Typed& typed)
+int flush(const CacheTyped& typed)
 {
     json::object wanted;
     if (typed.all) wanted["all"] = true;
@@ -178,7 +178,7 @@ int flush(const Typed& typed)
     return exit_ok;
 }
 
-CLI::App* add_command(CLI::App& cache, const char* name, const char* help, Typed& typed)
+CLI::App* add_command(CLI::App& cache, const char* name, const char* help, CacheTyped& typed)
 {
     CLI::App* const command = cache.add_subcommand(name, help);
     add_admin_options(*command, typed.target);
@@ -192,15 +192,15 @@ void add_cache(CLI::App& app, int& exit_code)
 {
     CLI::App* const cache = app.add_subcommand("cache", "Look into the cache of a running gateway, or flush it");
     cache->require_subcommand(1);
-    cache->footer(kFooter);
+    cache->footer(kCacheFooter);
 
-    const auto looked_up = std::make_shared<Typed>();
+    const auto looked_up = std::make_shared<CacheTyped>();
     CLI::App* command = add_command(*cache, "lookup", "Show what is kept of one name", *looked_up);
     command->add_option("name", looked_up->name, "Domain name")->required()->type_name("NAME");
     command->add_option("type", looked_up->type, "Type of records (default: all)")->type_name("TYPE");
     command->callback([looked_up, &exit_code] { exit_code = look_up(*looked_up); });
 
-    const auto listed = std::make_shared<Typed>();
+    const auto listed = std::make_shared<CacheTyped>();
     command = add_command(*cache, "list", "List what is kept, in the order of the names", *listed);
     command->add_option("apex", listed->apex, "Only what is at or below this name")->type_name("APEX");
     command->add_option("--limit", listed->limit, "Entries shown at most")
@@ -208,14 +208,14 @@ void add_cache(CLI::App& app, int& exit_code)
         ->capture_default_str();
     command->callback([listed, &exit_code] { exit_code = list(*listed); });
 
-    const auto dumped = std::make_shared<Typed>();
+    const auto dumped = std::make_shared<CacheTyped>();
     command = add_command(*cache, "dump", "Write out all that is kept, with its records", *dumped);
     command->add_option("file", dumped->file, "Where to; - or nothing: standard output")->type_name("FILE");
     command->add_option("--name", dumped->name, "Only answers of this name")->type_name("NAME");
     command->add_option("--subtree", dumped->subtree, "Only what is at or below this name")->type_name("NAME");
     command->callback([dumped, &exit_code] { exit_code = dump(*dumped); });
 
-    const auto flushed = std::make_shared<Typed>();
+    const auto flushed = std::make_shared<CacheTyped>();
     command = add_command(*cache, "flush", "Take answers out of the cache", *flushed);
     command->add_option("name", flushed->name, "Every answer of this name")->type_name("NAME");
     command->add_option("--subtree", flushed->subtree, "Every answer at or below this name")->type_name("NAME");

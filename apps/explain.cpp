@@ -24,7 +24,7 @@ constexpr std::size_t kMostRecords = 100;
 // Any but those that are ignored because they reflect (0, 7, 19).
 constexpr std::uint16_t kClientPort = 40'000;
 
-constexpr std::array<std::pair<std::string_view, base::Transport>, 10> kDoors{{
+constexpr std::array<std::pair<std::string_view, base::Transport>, 10> kDoorNames{{
     {"do53", base::Transport::udp},
     {"udp", base::Transport::udp},
     {"tcp", base::Transport::tcp},
@@ -140,9 +140,9 @@ base::Result<ExplainQuestion> understand(const ExplainRequest& request)
     const auto client = base::IpAddress::parse(request.client);
     if (!client) return client.error();
     question.client = *client;
-    const auto* const door =
-        std::find_if(kDoors.begin(), kDoors.end(), [&](const auto& known) { return known.first == request.door; });
-    if (door == kDoors.end())
+    const auto* const door = std::find_if(kDoorNames.begin(), kDoorNames.end(),
+                                          [&](const auto& known) { return known.first == request.door; });
+    if (door == kDoorNames.end())
         return bad("'" + request.door + "' is no door; expected do53, dot, doh or doq, or udp, tcp, doh1, doh2, doh3");
     question.transport = door->second;
     question.server_name = request.server_name;

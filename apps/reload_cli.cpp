@@ -18,9 +18,9 @@ namespace {
 namespace json = boost::json;
 
 // Reading large zones takes its time.
-constexpr std::chrono::minutes kPatience{5};
+constexpr std::chrono::minutes kLoadingPatience{5};
 
-std::string text_of(const json::object& object, std::string_view key)
+std::string member_text(const json::object& object, std::string_view key)
 {
     const auto* const value = object.if_contains(key);
     return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string{};
@@ -44,12 +44,12 @@ int report(const AdminAnswer& answer)
     }
     const auto& object = value.get_object();
     if (answer.ok()) {
-        std::cout << text_of(object, "summary") << '\n';
+        std::cout << member_text(object, "summary") << '\n';
         print_list(object, "restarts", "changes with a restart only: ");
         return exit_ok;
     }
     print_list(object, "problems", "");
-    std::cerr << text_of(object, "error") << '\n';
+    std::cerr << member_text(object, "error") << '\n';
     return object.contains("problems") ? exit_bad_input : exit_failed;
 }
 
@@ -71,7 +71,7 @@ int reload(const AdminTarget& target)
 {
     const auto client = AdminClient::make(target);
     if (!client) return why_not(target, client.error());
-    const auto answer = client->request("POST", "/api/v1/reload", "{}", kPatience);
+    const auto answer = client->request("POST", "/api/v1/reload", "{}", kLoadingPatience);
     if (!answer) {
         std::cerr << answer.error().to_string() << '\n';
         return exit_failed;

@@ -18,7 +18,7 @@ constexpr int kSerialBits = 127; // at most 20 octets and positive, RFC 5280 §4
 using BigNumberHandle = base::Handle<BIGNUM, BN_free>;
 using ExtensionHandle = base::Handle<X509_EXTENSION, X509_EXTENSION_free>;
 
-base::Error library_error(std::string_view what)
+base::Error signing_error(std::string_view what)
 {
     return {base::ErrorCode::system, fmt::format("OpenSSL makes no {}: {}", what, take_openssl_reason())};
 }
@@ -90,7 +90,7 @@ std::string written(Write&& write)
 base::Result<KeyHandle> make_key()
 {
     KeyHandle key{EVP_EC_gen("P-256")};
-    if (!key) return library_error("key");
+    if (!key) return signing_error("key");
     return key;
 }
 
@@ -107,7 +107,7 @@ base::Result<X509Handle> issue(const CertificateSpec& spec, EVP_PKEY* key, const
                       add_extensions(raw, issuer, spec);
     // Ed25519 brings its own digest.
     const EVP_MD* digest = EVP_PKEY_get_base_id(signing) == EVP_PKEY_ED25519 ? nullptr : EVP_sha256();
-    if (!done || X509_sign(raw, signing, digest) <= 0) return library_error("certificate");
+    if (!done || X509_sign(raw, signing, digest) <= 0) return signing_error("certificate");
     return certificate;
 }
 

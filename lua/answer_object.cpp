@@ -18,7 +18,7 @@ struct RecordsObject : Object {
 
 static_assert(std::is_trivially_destructible_v<RecordsObject>);
 
-void push_text(lua_State* state, const std::string& text) { lua_pushlstring(state, text.data(), text.size()); }
+void push_line(lua_State* state, const std::string& text) { lua_pushlstring(state, text.data(), text.size()); }
 
 void write_rcode(wire::Rcode rcode, std::string& text) noexcept { text = wire::to_string(rcode); }
 void write_type(wire::RrType type, std::string& text) noexcept { text = wire::to_string(type); }
@@ -58,7 +58,7 @@ int answer_index(lua_State* state)
     if (lua_toboolean(state, -1) == 0) // the source
         return lua_pushlstring(state, context.facts->source.data(), context.facts->source.size()), 1;
     write_rcode(answer.rcode(), context.text);
-    push_text(state, context.text);
+    push_line(state, context.text);
     return 1;
 }
 
@@ -105,12 +105,12 @@ int next_record(lua_State* state)
     const wire::RecordView record = *walk.record;
     ++walk.record;
     write_owner(record.owner, context.text);
-    push_text(state, context.text);
+    push_line(state, context.text);
     write_type(record.type, context.text);
-    push_text(state, context.text);
+    push_line(state, context.text);
     lua_pushinteger(state, record.ttl.seconds());
     write_data(context, record);
-    push_text(state, context.text);
+    push_line(state, context.text);
     return 4;
 }
 

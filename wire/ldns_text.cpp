@@ -5,7 +5,7 @@
 namespace sallyport::wire {
 namespace {
 
-base::Error problem(std::string message) { return {base::ErrorCode::invalid, std::move(message), {}}; }
+base::Error ldns_problem(std::string message) { return {base::ErrorCode::invalid, std::move(message), {}}; }
 
 /// A record of the root in wire format, as ldns reads it.
 std::vector<std::uint8_t> as_record(RrType type, base::Bytes rdata)
@@ -66,7 +66,7 @@ base::Result<std::vector<std::uint8_t>> ldns_rdata_from_text(RrType type, std::s
     std::string line = ". 0 IN " + to_string(type) + " ";
     for (const char c : text) line += c == '\n' || c == '\r' ? ' ' : c;
     while (line.ends_with(' ')) line.pop_back();
-    if (line.find('\0') != std::string::npos) return problem("expected text, found a zero octet");
+    if (line.find('\0') != std::string::npos) return ldns_problem("expected text, found a zero octet");
 
     const base::Bytes wire = origin.wire();
     const LdnsRdf origin_rdf{ldns_rdf_new_frm_data(LDNS_RDF_TYPE_DNAME, wire.size(), wire.data())};
@@ -74,11 +74,11 @@ base::Result<std::vector<std::uint8_t>> ldns_rdata_from_text(RrType type, std::s
     const ldns_status status = ldns_rr_new_frm_str(&parsed, line.c_str(), 0, origin_rdf.get(), nullptr);
     const LdnsRecord record{parsed};
     if (status != LDNS_STATUS_OK) {
-        return problem("expected " + to_string(type) + " data: " + ldns_get_errorstr_by_id(status));
+        return ldns_problem("expected " + to_string(type) + " data: " + ldns_get_errorstr_by_id(status));
     }
     const LdnsBuffer buffer{ldns_buffer_new(LDNS_MAX_PACKETLEN)};
     if (!buffer || ldns_rr_rdata2buffer_wire(buffer.get(), record.get()) != LDNS_STATUS_OK) {
-        return problem("expected " + to_string(type) + " data that fits a record");
+        return ldns_problem("expected " + to_string(type) + " data that fits a record");
     }
     const std::uint8_t* begin = ldns_buffer_begin(buffer.get());
     return std::vector<std::uint8_t>(begin, begin + ldns_buffer_position(buffer.get()));

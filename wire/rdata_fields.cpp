@@ -5,14 +5,13 @@
 namespace sallyport::wire {
 namespace {
 
-using enum TextField;
-
 template <TextField... Fields>
 constexpr std::array<TextField, sizeof...(Fields)> kFields{Fields...};
 
 /// Types that have no enumerator: obsolete and rare ones.
 std::span<const TextField> rare_fields(std::uint16_t type) noexcept
 {
+    using enum TextField;
     switch (type) {
     case 3:                                                             // MD
     case 4:                                                             // MF
@@ -52,6 +51,7 @@ std::span<const TextField> rare_fields(std::uint16_t type) noexcept
 
 std::span<const TextField> text_fields(RrType type) noexcept
 {
+    using enum TextField;
     switch (type) {
     case RrType::A: return kFields<ipv4>;
     case RrType::AAAA: return kFields<ipv6>;

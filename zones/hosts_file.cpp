@@ -6,7 +6,7 @@ namespace sallyport::zones {
 
 namespace {
 
-constexpr wire::Ttl kTtl{300}; // such files are changed by hand and looked at again soon
+constexpr wire::Ttl kHostsTtl{300}; // such files are changed by hand and looked at again soon
 
 [[nodiscard]] bool is_host_character(char c) noexcept
 {
@@ -14,7 +14,7 @@ constexpr wire::Ttl kTtl{300}; // such files are changed by hand and looked at a
            c == '.';
 }
 
-[[nodiscard]] std::string shown(std::string_view text)
+[[nodiscard]] std::string shown_word(std::string_view text)
 {
     std::string out{"'"};
     for (const char c : text.substr(0, 64)) out.push_back(c >= ' ' && c <= '~' ? c : '?');
@@ -104,7 +104,8 @@ void HostsFileReader::take_line(const std::vector<Word>& words)
     if (words.empty()) return;
     const auto address = base::IpAddress::parse(words.front().text);
     if (!address) {
-        problem(shown(words.front().text) + " is no address, expected ADDRESS NAME [ALIAS...]", words.front().place);
+        problem(shown_word(words.front().text) + " is no address, expected ADDRESS NAME [ALIAS...]",
+                words.front().place);
         return;
     }
     if (words.size() == 1) {
@@ -125,17 +126,17 @@ bool HostsFileReader::add_name(const Word& word, const base::IpAddress& address,
                           ? wire::Name::from_text(text, is_short ? &builder_.apex() : nullptr)
                           : base::Result<wire::Name, wire::ParseError>{wire::ParseError::bad_text};
     if (!name) {
-        problem(shown(text) + " is no host name, expected letters, digits, '-', '_' and dots", word.place);
+        problem(shown_word(text) + " is no host name, expected letters, digits, '-', '_' and dots", word.place);
         return false;
     }
     if (!name->is_under(builder_.apex())) {
-        problem(shown(text) + " is outside the zone, expected a name without a dot or one below " +
+        problem(shown_word(text) + " is outside the zone, expected a name without a dot or one below " +
                     builder_.apex().to_text(),
                 word.place);
         return true; // the other names of the line stand for themselves
     }
     const auto type = address.is_v4() ? wire::RrType::A : wire::RrType::AAAA;
-    if (!builder_.add(*name, type, kTtl, address.octets(), word.place)) return false;
+    if (!builder_.add(*name, type, kHostsTtl, address.octets(), word.place)) return false;
     if (first) reverse_.try_emplace(reverse_name(address).to_text(), *name);
     return true;
 }

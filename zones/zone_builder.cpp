@@ -192,7 +192,7 @@ bool ZoneBuilder::apex_has(wire::RrType type) const noexcept
 void ZoneBuilder::make_missing_apex_records(const Place& place)
 {
     const wire::Name localhost = wire::Name::from_text("localhost.").value();
-    constexpr wire::Ttl kTtl{3600};
+    constexpr wire::Ttl kAddedTtl{3600};
     if (!apex_has(wire::RrType::SOA)) {
         const wire::Name mailbox = prefixed(apex_, "hostmaster");
         std::vector<std::uint8_t> rdata(localhost.wire().begin(), localhost.wire().end());
@@ -205,9 +205,9 @@ void ZoneBuilder::make_missing_apex_records(const Place& place)
             base::store_be32(rdata, at, number);
             at += 4;
         }
-        (void)add(apex_, wire::RrType::SOA, kTtl, rdata, place);
+        (void)add(apex_, wire::RrType::SOA, kAddedTtl, rdata, place);
     }
-    if (!apex_has(wire::RrType::NS)) (void)add(apex_, wire::RrType::NS, kTtl, localhost.wire(), place);
+    if (!apex_has(wire::RrType::NS)) (void)add(apex_, wire::RrType::NS, kAddedTtl, localhost.wire(), place);
 }
 
 base::Bytes ZoneBuilder::rdata(const Record& record) const noexcept

@@ -8,7 +8,7 @@ namespace sallyport::net::client {
 
 namespace {
 
-nghttp3_nv field(std::string_view name, std::string_view value) noexcept
+nghttp3_nv http3_field(std::string_view name, std::string_view value) noexcept
 {
     // nghttp3 copies: without the NO_COPY flags it only reads.
     return {reinterpret_cast<const std::uint8_t*>(name.data()), reinterpret_cast<const std::uint8_t*>(value.data()),
@@ -157,14 +157,14 @@ bool Http3Session::submit(Request request)
     if (ngtcp2_conn_open_bidi_stream(connection(), &id, nullptr) != 0) return false;
     const std::string path = request_path(target_, request.query);
     const std::string length = std::to_string(request.query.size());
-    const std::array<nghttp3_nv, 8> fields{field(":method", target_.get ? "GET" : "POST"),
-                                           field(":scheme", "https"),
-                                           field(":authority", target_.authority),
-                                           field(":path", path),
-                                           field("accept", kDnsMessage),
-                                           field("user-agent", kUserAgent),
-                                           field("content-type", kDnsMessage),
-                                           field("content-length", length)};
+    const std::array<nghttp3_nv, 8> fields{http3_field(":method", target_.get ? "GET" : "POST"),
+                                           http3_field(":scheme", "https"),
+                                           http3_field(":authority", target_.authority),
+                                           http3_field(":path", path),
+                                           http3_field("accept", kDnsMessage),
+                                           http3_field("user-agent", kUserAgent),
+                                           http3_field("content-type", kDnsMessage),
+                                           http3_field("content-length", length)};
     const nghttp3_data_reader reader{Callbacks::body};
     requests_[id] = std::move(request);
     return good(nghttp3_conn_submit_request(http_.get(), id, fields.data(), target_.get ? 6 : fields.size(),

@@ -11,8 +11,8 @@ namespace sallyport::net::client {
 namespace {
 
 constexpr std::size_t kPacket = 1452;
-constexpr std::uint64_t kStreamWindow = 1U << 17U; // holds the largest DNS message with its wrapping
-constexpr std::uint64_t kConnectionWindow = 1U << 20U;
+constexpr std::uint64_t kQuicStreamWindow = 1U << 17U; // holds the largest DNS message with its wrapping
+constexpr std::uint64_t kQuicConnectionWindow = 1U << 20U;
 constexpr std::size_t kConnectionIdSize = 8;
 constexpr auto kIdle = 30 * NGTCP2_SECONDS;
 constexpr auto kHandshake = 10 * NGTCP2_SECONDS;
@@ -202,9 +202,9 @@ void QuicSession::make_connection(const base::Endpoint& local, const base::Endpo
     }
     ngtcp2_transport_params ours;
     ngtcp2_transport_params_default(&ours);
-    ours.initial_max_stream_data_bidi_local = kStreamWindow;
-    ours.initial_max_stream_data_uni = kStreamWindow;
-    ours.initial_max_data = kConnectionWindow;
+    ours.initial_max_stream_data_bidi_local = kQuicStreamWindow;
+    ours.initial_max_stream_data_uni = kQuicStreamWindow;
+    ours.initial_max_data = kQuicConnectionWindow;
     ours.initial_max_streams_uni = alpn_ == "doq" ? 0 : 3; // HTTP/3's control and QPACK streams
     ours.max_idle_timeout = kIdle;
     ours.active_connection_id_limit = 7;
