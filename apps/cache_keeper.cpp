@@ -25,7 +25,7 @@ constexpr auto kSoonest = 10s;
 /// Workers take a new configuration over one after the other, and entries count time in sixteenths of a second.
 constexpr auto kTakeover = 1s;
 
-double seconds_of(base::Duration duration) { return std::chrono::duration<double>(duration).count(); }
+double as_seconds(base::Duration duration) { return std::chrono::duration<double>(duration).count(); }
 
 /// Whatever else it may be is left alone.
 void remove(const std::string& file) noexcept
@@ -41,21 +41,22 @@ std::string text_of(base::Duration duration)
 
 } // namespace
 
-void CacheKeeper::start(const cache::SnapshotOptions& options, std::uint64_t fingerprint)
+void CacheKeeper::start(const cache::SnapshotOptions& options, std::uint64_t fingerprint, Store store)
 {
     const std::lock_guard lock{mutex_};
     options_ = options;
     fingerprint_ = fingerprint;
+    store_ = std::move(store);
     reading_ = !options.file.empty();
     read_whole_ = !reading_;
     next_ = clock_.now() + options.every;
     thread_ = std::thread([this] { run(); });
 }
 
-void CacheKeeper::reconfigure(const cache::SnapshotOptions& options, std::uint64_t fingerprint)
+void CacheKeeper::reconfigure(const cache::SnapshotOptions& options, std::uint64_t fingerprint, Store store)
 {
     std::unique_lock lock{mutex_};
-    if (fingerprint != fingerprint_ && reading_) {
+    if ((fingerprint != fingerprint_ || store != store_) && reading_) {
         give_up_ = true;
         changed_.wait(lock, [this] { return !reading_; });
         give_up_ = false;
@@ -68,6 +69,7 @@ void CacheKeeper::reconfigure(const cache::SnapshotOptions& options, std::uint64
     if (fingerprint != fingerprint_) since_ = now;
     options_ = options;
     fingerprint_ = fingerprint;
+    store_ = std::move(store);
     changed_.notify_all();
 }
 
@@ -129,32 +131,41 @@ void CacheKeeper::load(std::unique_lock<std::mutex>& lock)
 {
     const std::string file = options_.file;
     const std::uint64_t fingerprint = fingerprint_;
+    const Store store = store_;
     lock.unlock();
     (void)base::remove_leftovers(file);
     const auto at = moment();
     cache::SnapshotRead read;
     try {
-        read = cache::load_snapshot(cache_, file, fingerprint, at, give_up_);
+        read = cache::load_snapshot(cache_, store.get(), file, fingerprint, at, give_up_);
     } catch (const std::exception& error) {
         read.trouble = error.what(); // memory: what is in the cache by now stays
     }
     const auto took = clock_.now() - at.now;
     loaded_ = read.entries;
     left_out_ = read.left_out;
-    load_seconds_ = seconds_of(took);
-    const std::string numbers = std::to_string(read.entries) + " answers read in " + text_of(took) + ", " +
-                                std::to_string(read.left_out) + " left out";
+    loaded_sets_ = read.sets;
+    loaded_cuts_ = read.cuts;
+    sets_left_out_ = read.sets_left_out;
+    load_seconds_ = as_seconds(took);
+    std::string numbers = std::to_string(read.entries) + " answers read in " + text_of(took) + ", " +
+                          std::to_string(read.left_out) + " left out";
+    if (store)
+        numbers += "; " + std::to_string(read.sets) + " record sets and " + std::to_string(read.cuts) +
+                   " zone cuts read, " + std::to_string(read.sets_left_out) + " left out";
     if (read.trouble) {
         ++load_failures_;
-        log::warning("cache snapshot " + file + ": not used" + (read.entries > 0 ? " beyond what was read" : "") +
-                     ": " + *read.trouble + " (" + numbers + ")");
+        const bool some = read.entries + read.sets + read.cuts > 0;
+        log::warning("cache snapshot " + file + ": not used" + (some ? " but for what was read" : "") + ": " +
+                     *read.trouble + " (" + numbers + ")");
     } else if (read.found) {
         log::info("cache snapshot " + file + ": " + numbers);
     }
     lock.lock();
     reading_ = false;
-    // Whoever is told to end while it reads leaves the file as it is: it has more than the cache.
-    read_whole_ = !ending_;
+    // Whoever is told to end while it reads leaves the file as it is: it has more than the cache. Where there is none,
+    // nothing was missed, however soon the end came.
+    read_whole_ = !ending_ || (!read.found && !read.trouble);
     changed_.notify_all();
 }
 
@@ -162,25 +173,29 @@ void CacheKeeper::save(std::unique_lock<std::mutex>& lock)
 {
     const std::string file = options_.file;
     const std::uint64_t fingerprint = fingerprint_;
+    const Store store = store_;
     const auto at = moment();
     const bool outdated = std::exchange(outdated_, outdated_ && !ending_ && again_ > at.now);
     const auto no_older = since_ ? at.now - *since_ - kTakeover : base::Duration::max();
     lock.unlock();
     base::Result<cache::SnapshotSaved> saved = base::Error{base::ErrorCode::system, "", {}};
     try {
-        saved = cache::save_snapshot(cache_, file, fingerprint, at, give_up_, no_older);
+        saved = cache::save_snapshot(cache_, store.get(), file, fingerprint, at, give_up_, no_older);
     } catch (const std::exception& error) {
         saved = base::Error{base::ErrorCode::system, error.what(), {}};
     }
     const auto took = clock_.now() - at.now;
-    save_seconds_ = seconds_of(took);
+    save_seconds_ = as_seconds(took);
     if (saved) {
         ++saves_;
         saved_ = saved->entries;
+        saved_sets_ = saved->sets;
+        saved_cuts_ = saved->cuts;
         saved_octets_ = saved->octets;
         saved_at_ = std::chrono::duration<double>(at.wall.time_since_epoch()).count();
-        log::debug("cache snapshot " + file + ": " + std::to_string(saved->entries) + " answers written in " +
-                   text_of(took));
+        log::debug("cache snapshot " + file + ": " + std::to_string(saved->entries) + " answers, " +
+                   std::to_string(saved->sets) + " record sets and " + std::to_string(saved->cuts) +
+                   " zone cuts written in " + text_of(took));
     } else if (!give_up_) {
         ++save_failures_;
         log::error("cache snapshot " + file + ": not written, the one before " + (outdated ? "goes" : "stays") + ": " +
@@ -203,6 +218,13 @@ void CacheKeeper::each_value(const std::function<void(const char* name, const ch
     visit("cache_snapshot_save_seconds", "How long that took", save_seconds_);
     visit("cache_snapshot_loaded_entries", "Answers read from the file at the start", number(loaded_));
     visit("cache_snapshot_left_out_entries", "Answers of that file that were of no use any more", number(left_out_));
+    visit("cache_snapshot_saved_record_sets", "Record sets of the resolver in the file written last",
+          number(saved_sets_));
+    visit("cache_snapshot_saved_zone_cuts", "Zone cuts in the file written last", number(saved_cuts_));
+    visit("cache_snapshot_loaded_record_sets", "Record sets read from the file at the start", number(loaded_sets_));
+    visit("cache_snapshot_loaded_zone_cuts", "Zone cuts read from the file at the start", number(loaded_cuts_));
+    visit("cache_snapshot_left_out_record_sets", "Record sets and zone cuts of that file that were of no use any more",
+          number(sets_left_out_));
     visit("cache_snapshot_load_seconds", "How long reading it took", load_seconds_);
 }
 

@@ -25,7 +25,9 @@ namespace {
 
 // A worker that did not answer until now will not: its resolver was replaced, or it hangs.
 constexpr auto kProbePatience = 60s;
-constexpr auto kSignalEvery = 24h; // RFC 8145 §5.3 leaves it to us; a day is the root's usual TTL
+constexpr auto kFirstRest = 5s;
+constexpr unsigned kMoreQuestions = 5; // after 5, 10, 20, 40 and 80 s
+constexpr auto kSignalEvery = 24h;     // RFC 8145 §5.3 leaves it to us; a day is the root's usual TTL
 constexpr auto kSaveAgain = 5min;
 constexpr std::size_t kMaxState = 4U << 20U;
 
@@ -63,6 +65,13 @@ wire::Ttl original_ttl(const cache::Rrset& keys)
 }
 
 } // namespace
+
+std::optional<base::Duration> rest_after(unsigned questions) noexcept
+{
+    // What failed is remembered for 5 s (RFC 9520): before that nobody would be asked.
+    if (questions == 0 || questions > kMoreQuestions) return std::nullopt;
+    return kFirstRest * (1U << (questions - 1));
+}
 
 std::string anchor_state_file(const dnssec::Options& options)
 {
@@ -161,9 +170,18 @@ void Rollover::begin_probe(Gateway& gateway, std::int64_t date, base::Instant no
 {
     const wire::Name* const zone = followed_->book.due(date);
     if (zone == nullptr) return;
-    probe_ = Probe{*zone, ++number_, now + kProbePatience};
+    probe_ = Probe{.zone = *zone};
     ++probes_;
-    gateway.post_to_worker(0, [zone = *zone, number = number_, inbox = inbox_](const LaneView& lane) {
+    ask(gateway, now);
+}
+
+void Rollover::ask(Gateway& gateway, base::Instant now)
+{
+    probe_->number = ++number_;
+    probe_->until = now + kProbePatience;
+    probe_->resting = false;
+    ++probe_->questions;
+    gateway.post_to_worker(0, [zone = probe_->zone, number = number_, inbox = inbox_](const LaneView& lane) {
         lane.resolver.ask_anew(zone, wire::RrType::DNSKEY, [number, inbox](cache::RrsetPtr keys) {
             const std::lock_guard lock{inbox->lock};
             inbox->seen.push_back({number, std::move(keys)});
@@ -173,6 +191,10 @@ void Rollover::begin_probe(Gateway& gateway, std::int64_t date, base::Instant no
 
 void Rollover::end_probe(Gateway& gateway, std::int64_t date, base::Instant now)
 {
+    if (probe_->resting) {
+        if (now >= probe_->until) ask(gateway, now);
+        return;
+    }
     std::optional<Seen> seen;
     {
         const std::lock_guard lock{inbox_->lock};
@@ -181,9 +203,16 @@ void Rollover::end_probe(Gateway& gateway, std::int64_t date, base::Instant now)
         inbox_->seen.clear();
     }
     if (!seen && now < probe_->until) return;
+    const bool found = seen && seen->keys && seen->keys->is_data();
+    const auto rest = found ? std::nullopt : rest_after(probe_->questions);
+    if (rest) {
+        probe_->until = now + *rest;
+        probe_->resting = true;
+        return;
+    }
     const wire::Name zone = probe_->zone;
     probe_.reset();
-    if (seen && seen->keys && seen->keys->is_data()) {
+    if (found) {
         learn(gateway, zone, *seen->keys, date);
     } else {
         ++failures_;

@@ -40,6 +40,11 @@ struct FollowedAnchors {
 [[nodiscard]] std::shared_ptr<FollowedAnchors> follow_anchors(resolver::RecurseOptions& options, std::int64_t date,
                                                               const FollowedAnchors* before);
 
+/// How long to rest before a look that nobody has answered goes on, after so many questions; nothing: the look has
+/// failed. The network may come up later than the program does, and to wait for an hour then (RFC 5011 §2.3 counts
+/// failed looks, not lost packets) would follow nobody meanwhile.
+[[nodiscard]] std::optional<base::Duration> rest_after(unsigned questions) noexcept;
+
 /// Looks at the keys of zones with followed anchors when it is time, gives all workers what is trusted, and keeps the
 /// state on disk; tells zones which keys are trusted (RFC 8145). The control thread's, which may block.
 class Rollover {
@@ -61,13 +66,16 @@ private:
     };
     struct Probe {
         wire::Name zone;
-        std::uint64_t number;
-        base::Instant until;
+        std::uint64_t number = 0; ///< of the question that counts
+        base::Instant until{};    ///< for its answer; resting: for the next question
+        unsigned questions = 0;
+        bool resting = false;
     };
 
     void take_over(const std::shared_ptr<FollowedAnchors>& followed);
     void put_aside();
     void begin_probe(Gateway& gateway, std::int64_t date, base::Instant now);
+    void ask(Gateway& gateway, base::Instant now);
     void end_probe(Gateway& gateway, std::int64_t date, base::Instant now);
     void learn(Gateway& gateway, const wire::Name& zone, const cache::Rrset& keys, std::int64_t date);
     void publish(Gateway& gateway, bool lost);

@@ -16,6 +16,10 @@ using wire::RrType;
 constexpr RrType kNoType = RrsetStore::kNameError;
 // The slot, its place in the table, and what the allocator and the shared pointer add to it and to the set.
 constexpr std::size_t kSlotOctets = 136;
+// Zone cuts may take so much beside the sets: one in so many parts of what these may.
+constexpr std::uint64_t kCutsPart = 4;
+// Buckets of a page: some twenty microseconds with the lock of a shard.
+constexpr std::size_t kPage = 128;
 
 RrType type_of(const Rrset& set) noexcept { return set.kind == RrsetKind::nxdomain ? kNoType : set.type; }
 
@@ -32,6 +36,19 @@ RrsetPtr as_unchecked(const RrsetPtr& set)
     }
     for (RrsetPtr& beside : copy->authority) beside = as_unchecked(beside);
     return copy;
+}
+
+/// Out of a file: nobody's word, and no longer of use than what comes today.
+void cut_down(Rrset& set, std::uint32_t least, std::uint32_t most, std::uint32_t most_beside, base::Instant now)
+{
+    set.state = wire::ValidationState::unchecked;
+    set.ttl = wire::Ttl{std::min(std::max(set.ttl.seconds(), least), most)};
+    set.expires = std::min(set.expires, now + std::chrono::seconds(set.ttl.seconds()));
+    for (RrsetPtr& beside : set.authority) {
+        auto copy = std::make_shared<Rrset>(*beside);
+        cut_down(*copy, least, most_beside, most_beside, now);
+        beside = std::move(copy);
+    }
 }
 
 } // namespace
@@ -133,13 +150,13 @@ struct RrsetStore::Shard {
         --counts.entries;
         delete slot;
     }
-    void insert(std::uint64_t hash, RrsetPtr set, std::uint64_t limit)
+    void insert(std::uint64_t hash, RrsetPtr set, std::uint64_t limit, std::optional<std::uint32_t> judged_by = {})
     {
         if (counts.entries >= buckets.size()) grow();
         make_room_at(hash);
         const std::size_t octets = set->octets() + kSlotOctets;
         Slot*& head = bucket(hash);
-        head = new Slot{std::move(set), hash, octets, judged.load(std::memory_order_acquire), head};
+        head = new Slot{std::move(set), hash, octets, judged_by.value_or(judged.load(std::memory_order_acquire)), head};
         link(head);
         counts.octets += octets;
         ++counts.entries;
@@ -158,6 +175,13 @@ struct RrsetStore::Shard {
     }
 
     [[nodiscard]] Slot*& bucket(std::uint64_t hash) noexcept { return buckets[hash & (buckets.size() - 1)]; }
+    /// One more type of this name would make another go.
+    [[nodiscard]] bool is_full_at(std::uint64_t hash) noexcept
+    {
+        unsigned count = 0;
+        for (const Slot* slot = bucket(hash); slot != nullptr; slot = slot->next) count += slot->hash == hash ? 1 : 0;
+        return count >= kMostTypes;
+    }
 
 private:
     static constexpr std::size_t kLeastBuckets = 64;
@@ -208,7 +232,7 @@ private:
     }
 };
 
-RrsetStore::RrsetStore(const RrsetOptions& options) : options_(options)
+RrsetStore::RrsetStore(const RrsetOptions& options) : options_(options), cuts_(options.bytes / kCutsPart)
 {
     const unsigned shards = std::bit_ceil(std::clamp(options.shards, 1U, 4096U));
     for (unsigned i = 0; i < shards; ++i) shards_.push_back(std::make_unique<Shard>(judged_));
@@ -299,7 +323,7 @@ void RrsetStore::cap(Rrset& set, base::Instant now) const
     }
 }
 
-RrsetPtr RrsetStore::put(Rrset set, base::Instant now)
+RrsetPtr RrsetStore::put(Rrset set, base::Instant now, std::optional<std::uint32_t> judged_by)
 {
     cap(set, now);
     const std::uint64_t hash = set.owner.hash();
@@ -325,11 +349,12 @@ RrsetPtr RrsetStore::put(Rrset set, base::Instant now)
         }
         shard.erase(slot);
     }
-    shard.insert(hash, shared, options_.bytes / shards_.size());
+    shard.insert(hash, shared, options_.bytes / shards_.size(), judged_by);
     return shared;
 }
 
-RrsetPtr RrsetStore::replace(const RrsetPtr& before, Rrset set, base::Instant now)
+RrsetPtr RrsetStore::replace(const RrsetPtr& before, Rrset set, base::Instant now,
+                             std::optional<std::uint32_t> judged_by)
 {
     const std::uint64_t hash = set.owner.hash();
     auto shared = std::make_shared<const Rrset>(std::move(set));
@@ -341,11 +366,11 @@ RrsetPtr RrsetStore::replace(const RrsetPtr& before, Rrset set, base::Instant no
                         shared->rank >= slot->set->rank && shared->is_fresh(now);
     if (slot->set != before && !renews) return shared;
     shard.erase(slot);
-    if (shared->is_fresh(now)) shard.insert(hash, shared, options_.bytes / shards_.size());
+    if (shared->is_fresh(now)) shard.insert(hash, shared, options_.bytes / shards_.size(), judged_by);
     return shared;
 }
 
-void RrsetStore::put_back(const RrsetPtr& worse, const RrsetPtr& older)
+void RrsetStore::put_back(const RrsetPtr& worse, const RrsetPtr& older, std::optional<std::uint32_t> judged_by)
 {
     const std::uint64_t hash = worse->owner.hash();
     const bool same =
@@ -355,7 +380,7 @@ void RrsetStore::put_back(const RrsetPtr& worse, const RrsetPtr& older)
     Shard::Slot* const slot = shard.find(hash, worse->owner, type_of(*worse), worse->rr_class);
     if (!same || slot == nullptr || slot->set != worse) return;
     shard.erase(slot);
-    shard.insert(hash, older, options_.bytes / shards_.size());
+    shard.insert(hash, older, options_.bytes / shards_.size(), judged_by);
 }
 
 void RrsetStore::erase(const Name& owner, RrType type, RrClass rr_class)
@@ -372,9 +397,55 @@ void RrsetStore::clear()
         const std::lock_guard guard(shard->lock);
         shard->clear();
     }
+    cuts_.clear();
+}
+
+bool RrsetStore::bring_back(Rrset set, base::Instant now)
+{
+    const std::uint32_t most = set.is_data() ? options_.max_ttl : std::min(options_.max_negative_ttl, options_.max_ttl);
+    cut_down(set, options_.min_ttl, most, options_.max_ttl, now);
+    const auto grace = std::chrono::seconds(options_.keep_stale ? options_.stale_for : 0);
+    const std::size_t limit = set.is_data() ? options_.max_octets : options_.max_negative_octets;
+    if (set.network || set.expires + grace <= now || set.octets() > limit + sizeof(Rrset) * (1 + set.authority.size()))
+        return false;
+    const std::uint64_t hash = set.owner.hash();
+    auto shared = std::make_shared<const Rrset>(std::move(set));
+    Shard& shard = shard_of(hash);
+    const std::uint64_t room = options_.bytes / shards_.size();
+    const std::lock_guard guard(shard.lock);
+    if (shard.find(hash, shared->owner, type_of(*shared), shared->rr_class) != nullptr) return false;
+    if (shard.counts.octets + shared->octets() + kSlotOctets > room || shard.is_full_at(hash)) return false;
+    shard.insert(hash, std::move(shared), room);
+    return true;
+}
+
+std::optional<RrsetStore::Position> RrsetStore::page(Position from, std::vector<RrsetPtr>& sets) const
+{
+    if (from.shard >= shards_.size()) return std::nullopt;
+    const Shard& shard = *shards_[from.shard];
+    const std::lock_guard guard(shard.lock);
+    // A table that has grown has twice the buckets: what stood further on still does.
+    const std::size_t end = std::min(from.bucket + kPage, shard.buckets.size());
+    for (std::size_t at = from.bucket; at < end; ++at)
+        for (const Shard::Slot* slot = shard.buckets[at]; slot != nullptr; slot = slot->next) sets.push_back(slot->set);
+    if (end < shard.buckets.size()) return Position{from.shard, end};
+    return Position{from.shard + 1, 0};
 }
 
 void RrsetStore::forget_states() noexcept { judged_.fetch_add(1, std::memory_order_acq_rel); }
+
+void RrsetStore::trust_by(std::uint64_t mark) noexcept
+{
+    if (mark_.exchange(mark, std::memory_order_acq_rel) != mark) forget_states();
+}
+
+std::optional<std::uint32_t> RrsetStore::trusted_by(std::uint64_t mark) const noexcept
+{
+    // The number first: where the mark changes meanwhile it is one of before, and what it is given to is forgotten.
+    const std::uint32_t number = judged_.load(std::memory_order_acquire);
+    if (mark_.load(std::memory_order_acquire) != mark) return std::nullopt;
+    return number;
+}
 
 RrsetCounts RrsetStore::counts() const
 {

@@ -3,6 +3,7 @@
 #include "base/bytes.hpp"
 #include "base/clock.hpp"
 #include "base/ip_address.hpp"
+#include "cache/cuts.hpp"
 #include "wire/name.hpp"
 #include "wire/types.hpp"
 
@@ -17,7 +18,7 @@
 #include <vector>
 
 /// Record sets by name and type, below the answers of `cache.hpp`: what the resolver found out, with how far it may be
-/// believed. Delegations do not stand here: a child cannot prolong what its parent said of it.
+/// believed. Delegations do not stand here, but apart (`Cuts`): a child cannot prolong what its parent said of it.
 namespace sallyport::cache {
 
 /// RDATA of several records one behind the other; uncompressed wire format.
@@ -147,16 +148,36 @@ public:
     /// hands out the one that counts from now on. TTLs are cut to the caps, which sets `expires`. A DNAME with TTL 0 is
     /// fresh to the end of the second after the one it came in: for all names that it stands for. What is not judged
     /// does not replace what is proven: it is handed back to be judged, and `replace` puts it there.
-    RrsetPtr put(Rrset set, base::Instant now);
+    /// `judged_by`: by what its state is, see `trusted_by`.
+    RrsetPtr put(Rrset set, base::Instant now, std::optional<std::uint32_t> judged_by = {});
     /// Puts what was judged in the place of `before`, where that is still there, or of what it renews: proven data of
     /// no lower rank takes the place of what was proven before.
-    RrsetPtr replace(const RrsetPtr& before, Rrset set, base::Instant now);
+    RrsetPtr replace(const RrsetPtr& before, Rrset set, base::Instant now, std::optional<std::uint32_t> judged_by = {});
     /// Puts an older set, which may be past its time, in the place of `worse`, where that is still there.
-    void put_back(const RrsetPtr& worse, const RrsetPtr& older);
+    void put_back(const RrsetPtr& worse, const RrsetPtr& older, std::optional<std::uint32_t> judged_by = {});
     void erase(const wire::Name& owner, wire::RrType type, wire::RrClass rr_class);
     void clear();
+    /// Keeps what was kept before and put down in a file, as nobody's word: unchecked, whatever it was. Its `expires`
+    /// is cut to today's limits. False where something is there already, where it is past the time that it is kept for,
+    /// and where there is no room without loss.
+    bool bring_back(Rrset set, base::Instant now);
     /// What was believed is believed no more: all that is kept is unchecked from now on, and what was bogus is gone.
     void forget_states() noexcept;
+    /// Something is trusted from now on that this mark stands for: where it was something else, states are forgotten.
+    void trust_by(std::uint64_t mark) noexcept;
+    /// The number that states have which are found out by trusting this; nothing where others have gone over to
+    /// something else. A set that comes with a number of before is unchecked.
+    [[nodiscard]] std::optional<std::uint32_t> trusted_by(std::uint64_t mark) const noexcept;
+
+    /// Where a visit in pages goes on.
+    struct Position {
+        std::size_t shard = 0, bucket = 0;
+    };
+    /// Adds the sets of about a hundred slots to `sets`, fresh or not, as long as a lock may be held; returns where to
+    /// go on, nothing at the end. Sets that come meanwhile may be visited twice or not at all.
+    [[nodiscard]] std::optional<Position> page(Position from, std::vector<RrsetPtr>& sets) const;
+    [[nodiscard]] Cuts& cuts() noexcept { return cuts_; }
+    [[nodiscard]] const Cuts& cuts() const noexcept { return cuts_; }
 
     [[nodiscard]] RrsetCounts counts() const;
     [[nodiscard]] const RrsetOptions& options() const noexcept { return options_; }
@@ -167,7 +188,9 @@ private:
     struct Shard;
     RrsetOptions options_;
     std::atomic<std::uint32_t> judged_{0}; ///< how often states were forgotten
+    std::atomic<std::uint64_t> mark_{0};   ///< of what is trusted
     std::vector<std::unique_ptr<Shard>> shards_;
+    Cuts cuts_;
 
     [[nodiscard]] Shard& shard_of(std::uint64_t hash) const noexcept;
     [[nodiscard]] RrsetPtr look(const wire::Name& owner, wire::RrType type, wire::RrClass rr_class, base::Instant now,

@@ -1,5 +1,7 @@
 #include "cache/snapshot.hpp"
 #include "cache/snapshot_format.hpp"
+#include "cache/snapshot_input.hpp"
+#include "cache/snapshot_sets.hpp"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -27,9 +29,9 @@ bool is_printable(char c) noexcept { return c >= ' ' && c < 0x7F; }
 /// One pass over a file.
 class SnapshotReader {
 public:
-    SnapshotReader(Cache& cache, const SnapshotSource& source, std::uint64_t fingerprint, const Moment& at,
-                   const Cancelled& cancelled)
-        : cache_(cache), source_(source), fingerprint_(fingerprint), at_(at), cancelled_(cancelled)
+    SnapshotReader(Cache& cache, RrsetStore* store, const SnapshotSource& source, std::uint64_t fingerprint,
+                   const Moment& at, const Cancelled& cancelled)
+        : cache_(cache), store_(store), input_(source), fingerprint_(fingerprint), at_(at), cancelled_(cancelled)
     {
     }
 
@@ -42,31 +44,33 @@ public:
     }
 
 private:
-    /// Always false: what ends the reading.
+    /// Always false. What is told of a file is what was found first.
     bool trouble(std::uint64_t offset, const std::string& expected)
     {
-        result_.trouble = "at octet " + std::to_string(offset) + ": expected " + expected;
-        return false;
+        return refuse("at octet " + std::to_string(offset) + ": expected " + expected);
     }
     bool refuse(std::string why)
     {
-        result_.trouble = std::move(why);
+        if (!result_.trouble) result_.trouble = std::move(why);
         return false;
+    }
+    /// The same where that ends the reading, which who told us to knows already.
+    [[nodiscard]] bool is_cancelled()
+    {
+        return cancelled_.load(std::memory_order_relaxed) && !refuse("told to end before it was read");
     }
 
     /// Exactly so many octets; false where there are fewer, which is told.
     [[nodiscard]] bool read(base::MutableBytes room, const char* what)
     {
-        const std::uint64_t start = offset_;
-        while (!room.empty()) {
-            const auto size = source_(room);
-            if (!size) return refuse("at octet " + std::to_string(offset_) + ": can not be read");
-            if (*size == 0)
-                return trouble(start, std::string{what} + ", but the file ends at octet " + std::to_string(offset_));
-            offset_ += *size;
-            room = room.subspan(*size);
+        const std::uint64_t start = input_.offset();
+        switch (input_.read(room)) {
+        case SnapshotInput::Got::all: return true;
+        case SnapshotInput::Got::failed:
+            return refuse("at octet " + std::to_string(input_.offset()) + ": can not be read");
+        case SnapshotInput::Got::end: break;
         }
-        return true;
+        return trouble(start, std::string{what} + ", but the file ends at octet " + std::to_string(input_.offset()));
     }
 
     [[nodiscard]] bool read_header()
@@ -76,8 +80,9 @@ private:
         format::Reader in{octets};
         if (!base::equal(in.take(format::kMagic.size()), format::kMagic))
             return trouble(0, "a cache snapshot, which this is not");
-        if (const auto version = in.number<std::uint32_t>(); version != format::kVersion)
-            return trouble(8, "version " + std::to_string(format::kVersion) + ", found " + std::to_string(version));
+        version_ = in.number<std::uint32_t>();
+        if (version_ != format::kVersion && version_ != format::kOldVersion)
+            return trouble(8, "version " + std::to_string(format::kVersion) + ", found " + std::to_string(version_));
         static_cast<void>(in.number<std::uint32_t>());
         const auto written = in.number<std::int64_t>();
         const auto fingerprint = in.number<std::uint64_t>();
@@ -99,52 +104,136 @@ private:
         return true;
     }
 
+    struct Block {
+        std::uint64_t start = 0;
+        std::uint32_t kind = 0, size = 0, records = 0;
+        std::uint64_t checksum = 0; ///< of the payload
+    };
+
+    /// False where there is no more to be read.
     [[nodiscard]] bool read_block()
     {
         // Here, too: there may be any number of blocks without an answer.
-        if (cancelled_.load(std::memory_order_relaxed)) return refuse("told to end before it was read");
-        const std::uint64_t start = offset_;
+        if (is_cancelled()) return false;
+        Block block;
+        if (!(version_ == format::kOldVersion ? read_old_head(block) : read_head(block))) return false;
+        payload_.resize(block.size);
+        if (!read(payload_, "a block")) return false;
+        if (block.checksum != format::checksum(payload_)) {
+            // Of an older file nobody knows whether the next block stands where this one says.
+            if (!result_.trouble) static_cast<void>(trouble(block.start, "a block whose checksum is right"));
+            return version_ != format::kOldVersion;
+        }
+        return take_block(block);
+    }
+
+    [[nodiscard]] bool read_old_head(Block& block)
+    {
+        std::array<std::uint8_t, format::kOldBlockHeadSize> head;
+        block.start = input_.offset();
+        if (!read(head, "a block")) return false;
+        const base::Bytes fields = base::Bytes{head}.first(format::kBlockFields);
+        block.checksum = take_fields(head, block).number<std::uint64_t>() ^ format::place_checksum(fields, block.start);
+        return block.size <= format::kMaxBlock || trouble(block.start, "a block of at most 1 MiB");
+    }
+
+    /// Where the head is damaged: the next one that is whole.
+    [[nodiscard]] bool read_head(Block& block)
+    {
         std::array<std::uint8_t, format::kBlockHeadSize> head;
         if (!read(head, "a block")) return false;
+        while (!is_head(head, block)) {
+            if (!result_.trouble) static_cast<void>(trouble(block.start, "the head of a block"));
+            if ((block.start & 0xFFFFU) == 0 && is_cancelled()) return false;
+            std::shift_left(head.begin(), head.end(), 1);
+            if (!read({&head.back(), 1}, "a block")) return false;
+        }
+        return true;
+    }
+
+    [[nodiscard]] bool is_head(base::Bytes head, Block& block) const
+    {
+        block.start = input_.offset() - head.size();
+        format::Reader in = take_fields(head, block);
+        const auto of_place = in.number<std::uint64_t>();
+        block.checksum = in.number<std::uint64_t>();
+        return block.size <= format::kMaxBlock &&
+               of_place == format::place_checksum(head.first(format::kBlockFields), block.start);
+    }
+
+    static format::Reader take_fields(base::Bytes head, Block& block) noexcept
+    {
         format::Reader in{head};
-        const auto kind = in.number<std::uint32_t>();
-        const auto size = in.number<std::uint32_t>();
-        const auto records = in.number<std::uint32_t>();
-        const auto sum = in.number<std::uint64_t>();
-        if (size > format::kMaxBlock) return trouble(start, "a block of at most 1 MiB");
-        payload_.resize(size);
-        if (!read(payload_, "a block")) return false;
-        format::Writer place;
-        place.append(base::Bytes{head}.first(format::kBlockHeadSize - 8));
-        place.number(start);
-        if (sum != (format::checksum(place.octets) ^ format::checksum(payload_)))
-            return trouble(start, "a block whose checksum is right");
-        if (kind == format::kEnd) return end(start);
-        // Blocks of a kind that is not known are passed over: later versions may have more to tell.
-        return kind != format::kAnswers || take_block(start, records);
+        block.kind = in.number<std::uint32_t>();
+        block.size = in.number<std::uint32_t>();
+        block.records = in.number<std::uint32_t>();
+        return in;
+    }
+
+    [[nodiscard]] bool take_block(const Block& block)
+    {
+        switch (block.kind) {
+        case format::kEnd: return end(block.start);
+        case format::kAnswers: return take_records(block, [this](format::Reader& in) { return take_answer(in); });
+        case format::kSets:
+            return store_ == nullptr || take_records(block, [this](format::Reader& in) { return take_set(in); });
+        case format::kCuts:
+            return store_ == nullptr || take_records(block, [this](format::Reader& in) { return take_cut(in); });
+        default: return true; // later versions may have more to tell
+        }
     }
 
     [[nodiscard]] bool end(std::uint64_t start)
     {
         format::Reader in{payload_};
-        if (in.number<std::uint64_t>() != seen_) return trouble(start, "as many answers as the end counts");
+        std::array<std::uint64_t, 3> counts{};
+        const std::size_t known = version_ == format::kOldVersion ? 1 : counts.size();
+        for (std::size_t i = 0; i < known; ++i) counts[i] = in.number<std::uint64_t>();
+        const bool all = counts[0] == answers_ && (store_ == nullptr || (counts[1] == sets_ && counts[2] == cuts_));
+        if (!in.good || !all) return trouble(start, "as many answers as the end counts");
         std::uint8_t one;
-        if (const auto more = source_({&one, 1}); more && *more > 0) return trouble(offset_, "the end of the file");
+        if (input_.read({&one, 1}) == SnapshotInput::Got::all)
+            return trouble(input_.offset() - 1, "the end of the file");
         return false; // all is well, and there is no more
     }
 
-    [[nodiscard]] bool take_block(std::uint64_t start, std::uint32_t records)
+    /// What `take` says is false where there is no whole record.
+    template <class Take>
+    [[nodiscard]] bool take_records(const Block& block, Take&& take)
     {
         format::Reader in{payload_};
-        for (std::uint32_t i = 0; i < records; ++i) {
-            if (cancelled_.load(std::memory_order_relaxed)) return refuse("told to end before it was read");
-            if (!take_record(in)) return trouble(start, "a block of whole answers");
+        for (std::uint32_t i = 0; i < block.records; ++i) {
+            if (is_cancelled()) return false;
+            if (take(in)) continue;
+            static_cast<void>(trouble(block.start, "a block of whole records"));
+            return version_ != format::kOldVersion;
         }
-        return in.at_end() || trouble(start, "a block of as many answers as it counts");
+        if (in.at_end()) return true;
+        static_cast<void>(trouble(block.start, "a block of as many records as it counts"));
+        return version_ != format::kOldVersion;
+    }
+
+    [[nodiscard]] bool take_set(format::Reader& in)
+    {
+        auto set = format::take_set(in, at_.now, elapsed_);
+        if (!in.good) return false;
+        ++sets_;
+        ++(set && store_->bring_back(std::move(*set), at_.now) ? result_.sets : result_.sets_left_out);
+        return true;
+    }
+
+    [[nodiscard]] bool take_cut(format::Reader& in)
+    {
+        auto named = format::take_cut(in, at_.now, elapsed_, wire::Ttl{store_->options().max_ttl});
+        if (!in.good) return false;
+        ++cuts_;
+        const bool back = named && store_->cuts().put_back(named->zone, std::move(named->cut), at_.now);
+        ++(back ? result_.cuts : result_.sets_left_out);
+        return true;
     }
 
     /// False where it is no record; one that is of no use is one all the same.
-    [[nodiscard]] bool take_record(format::Reader& in)
+    [[nodiscard]] bool take_answer(format::Reader& in)
     {
         Kept kept;
         kept.key.partition = in.number<std::uint32_t>();
@@ -160,7 +249,7 @@ private:
         }
         kept.prepared.message = in.take(in.number<std::uint16_t>());
         if (!in.good) return false;
-        ++seen_;
+        ++answers_;
         kept.key.dnssec_ok = (flags & 1U) != 0;
         kept.key.checking_disabled = (flags & 2U) != 0;
         kept.prepared.negative = (flags & 4U) != 0;
@@ -190,14 +279,15 @@ private:
     }
 
     Cache& cache_;
-    const SnapshotSource& source_;
+    RrsetStore* store_;
+    SnapshotInput input_;
     std::uint64_t fingerprint_;
     Moment at_;
     const Cancelled& cancelled_;
     SnapshotRead result_{true};
     milliseconds elapsed_{0};
-    std::uint64_t offset_ = 0;
-    std::uint64_t seen_ = 0;
+    std::uint32_t version_ = 0;
+    std::uint64_t answers_ = 0, sets_ = 0, cuts_ = 0; ///< seen, of use or not
     std::vector<std::uint8_t> payload_;
 };
 
@@ -205,14 +295,14 @@ std::string system_text(int error) { return std::error_code{error, std::generic_
 
 } // namespace
 
-SnapshotRead read_snapshot(Cache& cache, const SnapshotSource& source, std::uint64_t fingerprint, Moment at,
-                           const Cancelled& cancelled)
+SnapshotRead read_snapshot(Cache& cache, RrsetStore* store, const SnapshotSource& source, std::uint64_t fingerprint,
+                           Moment at, const Cancelled& cancelled)
 {
-    return SnapshotReader{cache, source, fingerprint, at, cancelled}.run();
+    return SnapshotReader{cache, store, source, fingerprint, at, cancelled}.run();
 }
 
-SnapshotRead load_snapshot(Cache& cache, const std::string& file, std::uint64_t fingerprint, Moment at,
-                           const Cancelled& cancelled)
+SnapshotRead load_snapshot(Cache& cache, RrsetStore* store, const std::string& file, std::uint64_t fingerprint,
+                           Moment at, const Cancelled& cancelled)
 {
     // Not waiting: a pipe in its place has no end, nor a beginning.
     const int in = ::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -229,7 +319,7 @@ SnapshotRead load_snapshot(Cache& cache, const std::string& file, std::uint64_t 
             if (errno != EINTR) return std::nullopt;
         }
     };
-    SnapshotRead result = read_snapshot(cache, source, fingerprint, at, cancelled);
+    SnapshotRead result = read_snapshot(cache, store, source, fingerprint, at, cancelled);
     ::close(in);
     return result;
 }

@@ -1,6 +1,11 @@
 #include "base/atomic_file.hpp"
 #include "cache/snapshot.hpp"
 #include "cache/snapshot_format.hpp"
+#include "cache/snapshot_sets.hpp"
+
+#include <optional>
+#include <utility>
+#include <vector>
 
 namespace sallyport::cache {
 namespace {
@@ -53,34 +58,31 @@ public:
         out.number(format::checksum(out.octets));
         return send(out.octets);
     }
-    [[nodiscard]] base::Result<void> add(const Kept& kept)
+    /// Where the next record of a kind is to be written; `added` afterwards.
+    [[nodiscard]] format::Writer& payload() noexcept { return payload_; }
+    [[nodiscard]] base::Result<void> added(std::uint32_t kind)
     {
-        append(payload_, kept);
         ++records_;
-        ++entries_;
-        return payload_.octets.size() < format::kFullBlock ? base::Result<void>{} : end_block(format::kAnswers);
+        return payload_.octets.size() < format::kFullBlock ? base::Result<void>{} : end_block(kind);
     }
-    [[nodiscard]] base::Result<SnapshotSaved> end()
+    /// No more of a kind.
+    [[nodiscard]] base::Result<void> end_kind(std::uint32_t kind)
     {
-        if (records_ > 0)
-            if (auto sent = end_block(format::kAnswers); !sent) return sent.error();
-        payload_.number(entries_);
+        return records_ > 0 ? end_block(kind) : base::Result<void>{};
+    }
+    [[nodiscard]] base::Result<SnapshotSaved> end(SnapshotSaved saved)
+    {
+        for (const std::uint64_t count : {saved.entries, saved.sets, saved.cuts}) payload_.number(count);
         records_ = 1;
         if (auto sent = end_block(format::kEnd); !sent) return sent.error();
-        return SnapshotSaved{entries_, octets_};
+        saved.octets = octets_;
+        return saved;
     }
 
 private:
     [[nodiscard]] base::Result<void> end_block(std::uint32_t kind)
     {
-        format::Writer head;
-        head.number(kind);
-        head.number(static_cast<std::uint32_t>(payload_.octets.size()));
-        head.number(records_);
-        // Where it stands is part of it: a block that is missing or comes twice is seen.
-        format::Writer place = head;
-        place.number(octets_);
-        head.number(format::checksum(place.octets) ^ format::checksum(payload_.octets));
+        const format::Writer head = format::head_of(kind, payload_.octets, records_, octets_);
         if (auto sent = send(head.octets); !sent) return sent;
         auto sent = send(payload_.octets);
         payload_.octets.clear();
@@ -96,7 +98,6 @@ private:
     const SnapshotSink& sink_;
     format::Writer payload_;
     std::uint32_t records_ = 0;
-    std::uint64_t entries_ = 0;
     std::uint64_t octets_ = 0;
 };
 
@@ -109,32 +110,103 @@ bool is_worth_it(const Kept& kept, const Options& limits, base::Duration no_olde
     return kept.left() > (limits.serve_stale ? -base::Duration{limits.stale_for} : base::Duration::zero());
 }
 
+/// One pass over what is to be kept.
+class SnapshotWriter {
+public:
+    SnapshotWriter(const SnapshotSink& sink, const Moment& at, const Cancelled& cancelled)
+        : blocks_(sink), at_(at), cancelled_(cancelled)
+    {
+    }
+
+    [[nodiscard]] base::Result<SnapshotSaved> run(const Cache& cache, const RrsetStore* store,
+                                                  std::uint64_t fingerprint, base::Duration no_older)
+    {
+        going_ = blocks_.header(fingerprint, at_.wall);
+        if (goes_on()) write_answers(cache, no_older);
+        if (store != nullptr && goes_on()) write_sets(*store);
+        if (store != nullptr && goes_on()) write_cuts(store->cuts());
+        if (!going_) return going_.error();
+        if (is_cancelled()) return base::Error{base::ErrorCode::conflict, "told to end before it was written", {}};
+        return blocks_.end(saved_);
+    }
+
+private:
+    [[nodiscard]] bool is_cancelled() const noexcept { return cancelled_.load(std::memory_order_relaxed); }
+    [[nodiscard]] bool goes_on() const noexcept { return going_.has_value() && !is_cancelled(); }
+    void added(std::uint32_t kind, std::uint64_t& count)
+    {
+        ++count;
+        going_ = blocks_.added(kind);
+    }
+    void end_kind(std::uint32_t kind)
+    {
+        if (goes_on()) going_ = blocks_.end_kind(kind);
+    }
+
+    void write_answers(const Cache& cache, base::Duration no_older)
+    {
+        const Options limits = cache.options();
+        cache.each_kept(at_.now, [&](const Kept& kept) {
+            if (is_worth_it(kept, limits, no_older)) {
+                append(blocks_.payload(), kept);
+                added(format::kAnswers, saved_.entries);
+            }
+            return goes_on();
+        });
+        end_kind(format::kAnswers);
+    }
+
+    void write_sets(const RrsetStore& store)
+    {
+        const RrsetOptions& options = store.options();
+        const auto grace = std::chrono::seconds(options.keep_stale ? options.stale_for : 0);
+        std::vector<RrsetPtr> sets;
+        for (std::optional<RrsetStore::Position> next{std::in_place}; next && goes_on();) {
+            sets.clear();
+            next = store.page(*next, sets);
+            for (const RrsetPtr& set : sets) {
+                if (!goes_on()) return;
+                if (format::append(blocks_.payload(), *set, at_.now, grace)) added(format::kSets, saved_.sets);
+            }
+        }
+        end_kind(format::kSets);
+    }
+
+    void write_cuts(const Cuts& cuts)
+    {
+        for (unsigned shard = 0; shard < Cuts::kShards && goes_on(); ++shard) {
+            for (const auto& [zone, cut] : cuts.list(shard)) {
+                if (!goes_on()) return;
+                if (format::append(blocks_.payload(), zone, *cut, at_.now)) added(format::kCuts, saved_.cuts);
+            }
+        }
+        end_kind(format::kCuts);
+    }
+
+    BlockWriter blocks_;
+    Moment at_;
+    const Cancelled& cancelled_;
+    SnapshotSaved saved_;
+    base::Result<void> going_;
+};
+
 } // namespace
 
-base::Result<SnapshotSaved> write_snapshot(const Cache& cache, const SnapshotSink& sink, std::uint64_t fingerprint,
-                                           Moment at, const Cancelled& cancelled, base::Duration no_older)
+base::Result<SnapshotSaved> write_snapshot(const Cache& cache, const RrsetStore* store, const SnapshotSink& sink,
+                                           std::uint64_t fingerprint, Moment at, const Cancelled& cancelled,
+                                           base::Duration no_older)
 {
-    BlockWriter blocks{sink};
-    base::Result<void> going = blocks.header(fingerprint, at.wall);
-    if (!going) return going.error();
-    const Options limits = cache.options();
-    cache.each_kept(at.now, [&](const Kept& kept) {
-        if (is_worth_it(kept, limits, no_older)) going = blocks.add(kept);
-        return going.has_value() && !cancelled.load(std::memory_order_relaxed);
-    });
-    if (!going) return going.error();
-    if (cancelled.load(std::memory_order_relaxed))
-        return base::Error{base::ErrorCode::conflict, "told to end before it was written", {}};
-    return blocks.end();
+    return SnapshotWriter{sink, at, cancelled}.run(cache, store, fingerprint, no_older);
 }
 
-base::Result<SnapshotSaved> save_snapshot(const Cache& cache, const std::string& file, std::uint64_t fingerprint,
-                                          Moment at, const Cancelled& cancelled, base::Duration no_older)
+base::Result<SnapshotSaved> save_snapshot(const Cache& cache, const RrsetStore* store, const std::string& file,
+                                          std::uint64_t fingerprint, Moment at, const Cancelled& cancelled,
+                                          base::Duration no_older)
 {
     base::AtomicFile out;
     if (auto opened = out.open(file, 0600); !opened) return opened.error();
     const SnapshotSink sink = [&](base::Bytes octets) { return out.write(octets); };
-    auto saved = write_snapshot(cache, sink, fingerprint, at, cancelled, no_older);
+    auto saved = write_snapshot(cache, store, sink, fingerprint, at, cancelled, no_older);
     if (!saved) return saved;
     if (auto lasting = out.commit(); !lasting) return lasting.error();
     return saved;

@@ -1,10 +1,11 @@
 // fuzz: links sallyport_cache
 #include "cache/snapshot.hpp"
 #include "cache/snapshot_format.hpp"
+#include "wire/rdata.hpp"
 
 #include <algorithm>
 #include <cstdlib>
-#include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,7 +35,16 @@ Options options()
     return small;
 }
 
-SnapshotRead read(Cache& cache, base::Bytes octets)
+RrsetOptions store_options()
+{
+    RrsetOptions small;
+    small.bytes = 1U << 20U;
+    small.shards = 1;
+    small.keep_stale = true;
+    return small;
+}
+
+SnapshotRead read(Cache& cache, RrsetStore& store, base::Bytes octets)
 {
     const SnapshotSource source = [&](base::MutableBytes room) -> std::optional<std::size_t> {
         const std::size_t size = std::min(room.size(), octets.size());
@@ -42,14 +52,14 @@ SnapshotRead read(Cache& cache, base::Bytes octets)
         octets = octets.subspan(size);
         return size;
     };
-    return read_snapshot(cache, source, kFingerprint, {kNow, kWall}, kGoOn);
+    return read_snapshot(cache, &store, source, kFingerprint, {kNow, kWall}, kGoOn);
 }
 
-Octets write(const Cache& cache)
+Octets write(const Cache& cache, const RrsetStore& store)
 {
     Octets out;
     const auto saved = write_snapshot(
-        cache,
+        cache, &store,
         [&](base::Bytes octets) {
             out.insert(out.end(), octets.begin(), octets.end());
             return base::Result<void>{};
@@ -60,7 +70,7 @@ Octets write(const Cache& cache)
 }
 
 /// A file whose only block has this payload, with every checksum right: nobody finds those by chance.
-Octets file_of(base::Bytes payload, std::uint32_t records)
+Octets file_of(std::uint32_t kind, base::Bytes payload, std::uint32_t records)
 {
     format::Writer out;
     out.append(format::kMagic);
@@ -69,20 +79,46 @@ Octets file_of(base::Bytes payload, std::uint32_t records)
     out.number(std::chrono::duration_cast<std::chrono::milliseconds>(kWall.time_since_epoch()).count());
     out.number(kFingerprint);
     out.number(format::checksum(out.octets));
-    format::Writer head;
-    head.number(format::kAnswers);
-    head.number(static_cast<std::uint32_t>(payload.size()));
-    head.number(records);
-    format::Writer place = head;
-    place.number(static_cast<std::uint64_t>(out.octets.size()));
-    head.number(format::checksum(place.octets) ^ format::checksum(payload));
-    out.append(head.octets);
+    out.append(format::head_of(kind, payload, records, out.octets.size()).octets);
     out.append(payload);
     return out.octets;
 }
 
+/// What came into the store is what a store may hold, and nobody's word.
+void check_set(const Rrset& set, const wire::Name& zone, bool beside)
+{
+    require(set.state == wire::ValidationState::unchecked && !set.ede && set.ede_text.empty() && !set.network);
+    require(set.rank > Rank::additional && set.rank <= Rank::answer_auth);
+    require(set.owner.is_under(zone) && set.is_data() != set.records.empty());
+    require(set.expires <= kNow + std::chrono::seconds(set.ttl.seconds()) && set.ttl.seconds() <= 86'400);
+    for (const base::Bytes rdata : set.records) require(wire::check_rdata(set.type, rdata).has_value());
+    for (const base::Bytes rdata : set.signatures)
+        require(wire::check_rdata(wire::RrType::RRSIG, rdata).has_value() &&
+                base::load_be16(rdata, 0) == static_cast<std::uint16_t>(set.type));
+    require(!beside || set.is_data());
+    for (const RrsetPtr& each : set.authority) check_set(*each, zone, true);
+}
+
+void check(const RrsetStore& store, const SnapshotRead& result)
+{
+    std::vector<RrsetPtr> sets;
+    for (std::optional<RrsetStore::Position> next{std::in_place}; next;) next = store.page(*next, sets);
+    require(sets.size() == result.sets && store.counts().evicted == 0);
+    for (const RrsetPtr& set : sets) check_set(*set, set->zone, false);
+    std::size_t cuts = 0;
+    for (unsigned shard = 0; shard < Cuts::kShards; ++shard) {
+        for (const auto& [zone, cut] : store.cuts().list(shard)) {
+            ++cuts;
+            require(!zone.is_root() && cut->restored && !cut->servers.empty() && cut->expires > kNow);
+            require(cut->expires <= kNow + std::chrono::seconds(cut->ttl.seconds()));
+            require(store.cuts().find_restored(zone, kNow) == cut);
+        }
+    }
+    require(cuts == result.cuts);
+}
+
 /// What came into the cache is what a cache may hold.
-void check(const Cache& cache)
+void check(const Cache& cache, const RrsetStore& store)
 {
     std::uint64_t entries = 0;
     cache.each_kept(kNow, [&](const Kept& kept) {
@@ -97,11 +133,14 @@ void check(const Cache& cache)
         return true;
     });
     // What was read is written and read again, the same.
-    const Octets again = write(cache);
+    const Octets again = write(cache, store);
     Cache other{options()};
-    const SnapshotRead back = read(other, again);
+    RrsetStore other_store{store_options()};
+    const SnapshotRead back = read(other, other_store, again);
     require(!back.trouble && back.left_out == 0 && back.entries <= entries);
-    require(write(other).size() == again.size());
+    require(back.sets_left_out == 0 && back.sets == store.counts().entries);
+    require(back.cuts == store.cuts().counts().entries);
+    require(write(other, other_store).size() == again.size());
 }
 
 } // namespace
@@ -111,10 +150,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (size < 2) return 0;
     const base::Bytes input{data + 1, size - 1};
     Cache cache{options()};
-    // As a whole file, or as the payload of a block.
-    const Octets file = (data[0] & 1U) != 0 ? file_of(input, 1U + (data[0] >> 1U)) : Octets(input.begin(), input.end());
-    const SnapshotRead result = read(cache, file);
+    RrsetStore store{store_options()};
+    // As a whole file, or as the payload of a block of one kind or another.
+    constexpr std::uint32_t kKinds[] = {format::kAnswers, format::kSets, format::kCuts, format::kEnd};
+    const Octets file = (data[0] & 1U) != 0 ? file_of(kKinds[data[0] >> 6U], input, 1U + ((data[0] >> 1U) & 31U))
+                                            : Octets(input.begin(), input.end());
+    const SnapshotRead result = read(cache, store, file);
     require(result.found);
-    check(cache);
+    check(store, result);
+    check(cache, store);
     return 0;
 }

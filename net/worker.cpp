@@ -126,7 +126,7 @@ void Worker::rearm_timer() noexcept
     // A deadline that moved further away is not moved in the kernel: the early wake-up finds nothing due and arms anew.
     if (*due >= loop_->armed_for) return;
     loop_->armed_for = *due;
-    loop_->timer.expires_at(*due);
+    loop_->timer.expires_after(*due - clock_.now()); // ours need not be the system's clock
     loop_->timer.async_wait([this](boost::system::error_code error) {
         if (error) return; // replaced by an earlier one
         const Awake awake{awake_};

@@ -20,9 +20,23 @@ DelegationPtr from_options(const FixedZone& zone)
     return made;
 }
 
+cache::Cut cut_of(const Delegation& delegation)
+{
+    cache::Cut cut;
+    std::vector<base::IpAddress> glue;
+    for (const NameServer& server : delegation.servers) {
+        glue.clear();
+        for (const base::Endpoint& endpoint : server.glue) glue.push_back(endpoint.address);
+        cut.servers.add(server.name, glue);
+    }
+    cut.ttl = delegation.ttl;
+    cut.expires = delegation.expires;
+    return cut;
+}
+
 } // namespace
 
-Delegations::Delegations(const Options& options) : options_(options)
+Delegations::Delegations(const Options& options, cache::Cuts& shared) : options_(options), shared_(shared)
 {
     for (const FixedZone& zone : options.fixed) {
         (zone.forward ? forward_ : fixed_).insert_or_assign(zone.zone, from_options(zone));
@@ -37,8 +51,27 @@ DelegationPtr Delegations::find(const wire::Name& zone, base::Instant now, bool 
     if (zone.is_root() && primed_ && now < primed_->expires) return primed_;
     if (const auto it = fixed_.find(zone); it != fixed_.end() && !(skip_first && it->second->first)) return it->second;
     const auto it = table_.find(zone);
-    if (it == table_.end() || (*it->second)->expires <= now) return nullptr;
-    return *it->second;
+    if (it == table_.end()) return take_over(zone, now);
+    return (*it->second)->expires <= now ? nullptr : *it->second;
+}
+
+DelegationPtr Delegations::take_over(const wire::Name& zone, base::Instant now) const
+{
+    const cache::CutPtr cut = zone.is_root() ? nullptr : shared_.find_restored(zone, now);
+    if (!cut) return nullptr;
+    auto made = std::make_shared<Delegation>();
+    made->zone = zone;
+    made->ttl = cut->ttl;
+    made->expires = cut->expires;
+    cut->servers.each([&](const wire::Name& name, std::span<const base::IpAddress> glue) {
+        if (made->servers.size() >= options_.limits.servers) return;
+        NameServer server{name, {}};
+        for (const base::IpAddress& address : glue.first(std::min<std::size_t>(glue.size(), options_.limits.addresses)))
+            server.glue.push_back({address, options_.port, 0});
+        made->servers.push_back(std::move(server));
+    });
+    keep(made);
+    return made;
 }
 
 DelegationPtr Delegations::closest(const wire::Name& name, base::Instant now, bool skip_first, bool renews) const
@@ -54,6 +87,12 @@ DelegationPtr Delegations::closest(const wire::Name& name, base::Instant now, bo
 
 void Delegations::put(DelegationPtr delegation)
 {
+    shared_.put(delegation->zone, cut_of(*delegation));
+    keep(std::move(delegation));
+}
+
+void Delegations::keep(DelegationPtr delegation) const
+{
     erase(delegation->zone);
     if (entries_.size() >= std::max(options_.max_delegations, 1U)) {
         table_.erase(entries_.back()->zone);
@@ -63,7 +102,7 @@ void Delegations::put(DelegationPtr delegation)
     table_.emplace(entries_.front()->zone, entries_.begin());
 }
 
-void Delegations::erase(const wire::Name& zone)
+void Delegations::erase(const wire::Name& zone) const
 {
     const auto it = table_.find(zone);
     if (it == table_.end()) return;

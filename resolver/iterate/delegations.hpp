@@ -2,6 +2,7 @@
 
 #include "base/clock.hpp"
 #include "base/ip_address.hpp"
+#include "cache/cuts.hpp"
 #include "resolver/iterate/options.hpp"
 #include "wire/name.hpp"
 
@@ -38,9 +39,12 @@ using DelegationPtr = std::shared_ptr<const Delegation>;
 
 /// Zone cuts by name. Only parents write here, and each entry lives as long as the parent said at the last visit: what
 /// a child says of itself prolongs nothing (ghost domains).
+///
+/// What is heard is told to `shared`, too, which outlives the process; what came from there is taken over when it is
+/// asked for and nobody has heard of that cut since.
 class Delegations {
 public:
-    explicit Delegations(const Options& options);
+    Delegations(const Options& options, cache::Cuts& shared);
 
     /// The deepest cut at or above `name` that is known; the root's at least. `skip_first`: those that are only
     /// the first choice do not count.
@@ -49,7 +53,6 @@ public:
                                         bool renews = false) const;
     [[nodiscard]] DelegationPtr find(const wire::Name& zone, base::Instant now, bool skip_first = false) const;
     void put(DelegationPtr delegation);
-    void erase(const wire::Name& zone);
     [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
     /// The root's servers, primed: they stand in the place of the hints until they expire.
     void put_primed(DelegationPtr root) { primed_ = std::move(root); }
@@ -58,11 +61,17 @@ private:
     struct NameHash {
         std::size_t operator()(const wire::Name& name) const noexcept { return name.hash(); }
     };
+    void keep(DelegationPtr delegation) const;
+    void erase(const wire::Name& zone) const;
+    [[nodiscard]] DelegationPtr take_over(const wire::Name& zone, base::Instant now) const;
+
     const Options& options_;
+    cache::Cuts& shared_;
     std::unordered_map<wire::Name, DelegationPtr, NameHash> fixed_;
     std::unordered_map<wire::Name, DelegationPtr, NameHash> forward_;
-    std::list<DelegationPtr> entries_; // the one put last stands first
-    std::unordered_map<wire::Name, std::list<DelegationPtr>::iterator, NameHash> table_;
+    // Looking something up may take it over.
+    mutable std::list<DelegationPtr> entries_; // the one put last stands first
+    mutable std::unordered_map<wire::Name, std::list<DelegationPtr>::iterator, NameHash> table_;
     DelegationPtr primed_;
 };
 

@@ -86,6 +86,35 @@ TEST_F(RrsetStates, WhatIsJudgedLaterStays)
     EXPECT_EQ(find("www.example.")->state, ValidationState::secure);
 }
 
+TEST_F(RrsetStates, WhatIsTrustedHasANumber)
+{
+    store_.trust_by(7);
+    const auto number = store_.trusted_by(7);
+    ASSERT_TRUE(number);
+    store_.put(address("www.example.", ValidationState::secure), now_, number);
+    store_.trust_by(7); // another worker, the same anchors
+    EXPECT_EQ(store_.trusted_by(7), number);
+    EXPECT_EQ(find("www.example.")->state, ValidationState::secure);
+    store_.trust_by(8);
+    EXPECT_EQ(store_.trusted_by(7), std::nullopt);
+    EXPECT_EQ(find("www.example.")->state, ValidationState::unchecked);
+}
+
+TEST_F(RrsetStates, WhatWasJudgedByOtherAnchorsIsNotBelieved)
+{
+    store_.trust_by(7);
+    const auto before = store_.trusted_by(7);
+    store_.put(address("www.example.", ValidationState::unchecked), now_);
+    const RrsetPtr unchecked = find("www.example.");
+    store_.trust_by(8); // between the verdict and the place it is put in
+    Rrset judged = *unchecked;
+    judged.state = ValidationState::secure;
+    store_.replace(unchecked, judged, now_, before);
+    EXPECT_EQ(find("www.example.")->state, ValidationState::unchecked);
+    store_.replace(find("www.example."), judged, now_, store_.trusted_by(8));
+    EXPECT_EQ(find("www.example.")->state, ValidationState::secure);
+}
+
 TEST_F(RrsetStates, NewsTakesThePlaceOfWhatIsProvenNoMore)
 {
     store_.put(address("www.example.", ValidationState::secure), now_);

@@ -26,7 +26,7 @@ Octets written(const Cache& cache, base::Instant now = kStart, base::WallTime wa
 {
     Octets out;
     const auto saved = write_snapshot(
-        cache,
+        cache, nullptr,
         [&](base::Bytes octets) {
             out.insert(out.end(), octets.begin(), octets.end());
             return base::Result<void>{};
@@ -47,7 +47,7 @@ SnapshotRead read_back(Cache& cache, base::Bytes octets, base::Instant now, base
         at += size;
         return size;
     };
-    return read_snapshot(cache, source, fingerprint, {now, wall}, kGoOn);
+    return read_snapshot(cache, nullptr, source, fingerprint, {now, wall}, kGoOn);
 }
 
 /// Another process: its monotonic clock has nothing to do with ours.
@@ -156,14 +156,9 @@ TEST(Snapshot, TakesNothingBogusFromAFile)
     const std::size_t block = format::kHeaderSize;
     const std::size_t payload = block + format::kBlockHeadSize;
     file[payload + 5] = static_cast<std::uint8_t>(wire::ValidationState::bogus);
-    format::Writer place;
-    place.append(base::Bytes{file}.subspan(block, format::kBlockHeadSize - 8));
-    place.number(static_cast<std::uint64_t>(block));
     const std::size_t size = base::load_be32(file, block + 4);
-    format::Writer sum;
-    sum.number(format::checksum(place.octets) ^ format::checksum(base::Bytes{file}.subspan(payload, size)));
-    std::copy(sum.octets.begin(), sum.octets.end(),
-              file.begin() + static_cast<std::ptrdiff_t>(block + format::kBlockHeadSize - 8));
+    const auto head = format::head_of(format::kAnswers, base::Bytes{file}.subspan(payload, size), 1, block);
+    std::copy(head.octets.begin(), head.octets.end(), file.begin() + static_cast<std::ptrdiff_t>(block));
     Cache other{small_options()};
     const SnapshotRead read = read_back(other, file, kElsewhere, kWall);
     EXPECT_FALSE(read.trouble) << *read.trouble;
@@ -213,7 +208,7 @@ TEST(Snapshot, LeavesOutWhatWasGotUnderAnotherConfiguration)
     ASSERT_TRUE(keep_address(cache, "before.example", kStart));
     ASSERT_TRUE(keep_address(cache, "after.example", kStart + 20s));
     const SnapshotSink nowhere = [](base::Bytes) { return base::Result<void>{}; };
-    const auto saved = write_snapshot(cache, nowhere, kFingerprint, {kStart + 30s, kWall}, kGoOn, 15s);
+    const auto saved = write_snapshot(cache, nullptr, nowhere, kFingerprint, {kStart + 30s, kWall}, kGoOn, 15s);
     ASSERT_TRUE(saved);
     EXPECT_EQ(saved->entries, 1U);
 }
@@ -230,7 +225,7 @@ TEST(Snapshot, IsGivenUpEvenWhereItHasNoAnswers)
         return size;
     };
     const Cancelled end{true};
-    EXPECT_TRUE(read_snapshot(cache, source, kFingerprint, {kStart, kWall}, end).trouble);
+    EXPECT_TRUE(read_snapshot(cache, nullptr, source, kFingerprint, {kStart, kWall}, end).trouble);
 }
 
 TEST(Snapshot, NeverGivesOutATtlThatMeansNone)
@@ -286,7 +281,7 @@ TEST(Snapshot, ReportsAForeignFileAnotherVersionAndAnotherConfiguration)
               "at octet 0: expected a cache snapshot, which this is not");
     Octets later = file;
     later[11] = 9;
-    EXPECT_EQ(read_back(other, later, kElsewhere, kWall).trouble, "at octet 8: expected version 1, found 9");
+    EXPECT_EQ(read_back(other, later, kElsewhere, kWall).trouble, "at octet 8: expected version 2, found 9");
     EXPECT_EQ(read_back(other, file, kElsewhere, kWall, kFingerprint + 1).trouble,
               "made under another configuration of who is asked and what is believed");
     EXPECT_EQ(read_back(other, file, kElsewhere, kWall - 1h).trouble,
@@ -296,7 +291,7 @@ TEST(Snapshot, ReportsAForeignFileAnotherVersionAndAnotherConfiguration)
     EXPECT_EQ(read_back(other, file, kElsewhere, kWall - 2s).entries, 1U); // a clock set right by a little
 }
 
-TEST(Snapshot, UsesWhatStandsBeforeTheDamageAndNothingElse)
+TEST(Snapshot, LosesTheDamagedBlockAlone)
 {
     Options options = small_options();
     options.bytes = 4U << 20U;
@@ -307,13 +302,23 @@ TEST(Snapshot, UsesWhatStandsBeforeTheDamageAndNothingElse)
     const std::size_t second = format::kHeaderSize + format::kBlockHeadSize +
                                base::load_be32(file, format::kHeaderSize + 4); // where the second block begins
     const std::uint32_t in_first = base::load_be32(file, format::kHeaderSize + 8);
-    ASSERT_LT(second + 1000, file.size());
+    const std::uint32_t in_second = base::load_be32(file, second + 8);
+    ASSERT_LT(second + format::kBlockHeadSize + base::load_be32(file, second + 4) + 1000, file.size()); // a third
     Octets damaged = file;
     damaged[second + 1000] ^= 0x10;
     Cache other{options};
     const SnapshotRead read = read_back(other, damaged, kElsewhere, kWall);
-    EXPECT_EQ(read.entries, in_first);
+    EXPECT_EQ(read.entries, 8'000 - in_second);
     EXPECT_EQ(read.trouble, "at octet " + std::to_string(second) + ": expected a block whose checksum is right");
+    // The same where nobody can tell where the next one begins.
+    for (std::size_t at = second; at < second + format::kBlockHeadSize; at += 9) {
+        Octets other_head = file;
+        other_head[at] ^= 0x01;
+        Cache fifth{options};
+        const SnapshotRead found = read_back(fifth, other_head, kElsewhere, kWall);
+        EXPECT_EQ(found.entries, 8'000 - in_second) << at - second;
+        EXPECT_TRUE(found.trouble);
+    }
     Cache third{options};
     const SnapshotRead cut = read_back(third, base::Bytes{file}.first(second + 1000), kElsewhere, kWall);
     EXPECT_EQ(cut.entries, in_first);
@@ -324,6 +329,49 @@ TEST(Snapshot, UsesWhatStandsBeforeTheDamageAndNothingElse)
     without.insert(without.end(), file.begin() + static_cast<std::ptrdiff_t>(second), file.end());
     Cache fourth{options};
     EXPECT_EQ(read_back(fourth, without, kElsewhere, kWall).entries, 0U);
+}
+
+/// What version 1 made of the same answers: one checksum for a block and its head, and answers alone.
+Octets as_version_1(base::Bytes file)
+{
+    format::Writer out;
+    out.append(file.first(format::kHeaderSize - 8));
+    out.octets[11] = format::kOldVersion;
+    out.number(format::checksum(out.octets));
+    for (std::size_t at = format::kHeaderSize; at < file.size();) {
+        const base::Bytes fields = file.subspan(at, format::kBlockFields);
+        const bool ends = base::load_be32(fields, 0) == format::kEnd;
+        const std::size_t size = base::load_be32(fields, 4);
+        base::Bytes payload = file.subspan(at + format::kBlockHeadSize, size);
+        at += format::kBlockHeadSize + size;
+        if (ends) payload = payload.first(8);
+        const std::uint64_t place = out.octets.size();
+        format::Writer head;
+        head.append(fields.first(4));
+        head.number(static_cast<std::uint32_t>(payload.size()));
+        head.append(fields.last(4));
+        head.number(format::place_checksum(head.octets, place) ^ format::checksum(payload));
+        out.append(head.octets);
+        out.append(payload);
+    }
+    return out.octets;
+}
+
+TEST(Snapshot, ReadsWhatTheVersionBeforeHasWritten)
+{
+    Cache cache{small_options()};
+    for (unsigned i = 0; i < 100; ++i)
+        ASSERT_TRUE(keep_address(cache, "host-" + std::to_string(i) + ".example.org", kStart));
+    const Octets file = as_version_1(written(cache));
+    Cache other{small_options()};
+    const SnapshotRead read = read_back(other, file, kElsewhere, kWall);
+    EXPECT_FALSE(read.trouble) << *read.trouble;
+    EXPECT_EQ(read.entries, 100U);
+    Octets damaged = file;
+    damaged[file.size() / 2] ^= 0x01;
+    Cache third{small_options()};
+    EXPECT_EQ(read_back(third, damaged, kElsewhere, kWall).trouble,
+              "at octet 40: expected a block whose checksum is right");
 }
 
 TEST(Snapshot, NoticesEveryOctetThatIsNotAsItWasWritten)
@@ -359,20 +407,21 @@ protected:
 
 TEST_F(SnapshotFile, IsForItsOwnerAloneAndReplacedWhole)
 {
-    for (int i = 0; i < 2; ++i) ASSERT_TRUE(save_snapshot(cache_, file_, kFingerprint, {kStart, kWall}, kGoOn));
+    for (int i = 0; i < 2; ++i)
+        ASSERT_TRUE(save_snapshot(cache_, nullptr, file_, kFingerprint, {kStart, kWall}, kGoOn));
     struct stat status{};
     ASSERT_EQ(::stat(file_.c_str(), &status), 0);
     EXPECT_EQ(status.st_mode & 0777U, 0600U);
     EXPECT_EQ(files(), 1);
     Cache other{small_options()};
-    const SnapshotRead read = load_snapshot(other, file_, kFingerprint, {kElsewhere, kWall}, kGoOn);
+    const SnapshotRead read = load_snapshot(other, nullptr, file_, kFingerprint, {kElsewhere, kWall}, kGoOn);
     EXPECT_TRUE(read.found);
     EXPECT_EQ(read.entries, 1U);
 }
 
 TEST_F(SnapshotFile, ThatIsNotThereIsNoTrouble)
 {
-    const SnapshotRead read = load_snapshot(cache_, file_, kFingerprint, {kElsewhere, kWall}, kGoOn);
+    const SnapshotRead read = load_snapshot(cache_, nullptr, file_, kFingerprint, {kElsewhere, kWall}, kGoOn);
     EXPECT_FALSE(read.found);
     EXPECT_FALSE(read.trouble);
 }
@@ -380,8 +429,8 @@ TEST_F(SnapshotFile, ThatIsNotThereIsNoTrouble)
 TEST_F(SnapshotFile, ThatIsAFolderIsTrouble)
 {
     std::filesystem::create_directory(file_);
-    EXPECT_TRUE(load_snapshot(cache_, file_, kFingerprint, {kElsewhere, kWall}, kGoOn).trouble);
-    EXPECT_FALSE(save_snapshot(cache_, file_, kFingerprint, {kStart, kWall}, kGoOn));
+    EXPECT_TRUE(load_snapshot(cache_, nullptr, file_, kFingerprint, {kElsewhere, kWall}, kGoOn).trouble);
+    EXPECT_FALSE(save_snapshot(cache_, nullptr, file_, kFingerprint, {kStart, kWall}, kGoOn));
     EXPECT_EQ(files(), 1);
 }
 
@@ -389,7 +438,7 @@ TEST_F(SnapshotFile, StaysAsItWasWhereTheNewOneIsGivenUp)
 {
     std::ofstream{file_} << "as it was";
     const Cancelled end{true};
-    EXPECT_FALSE(save_snapshot(cache_, file_, kFingerprint, {kStart, kWall}, end));
+    EXPECT_FALSE(save_snapshot(cache_, nullptr, file_, kFingerprint, {kStart, kWall}, end));
     EXPECT_EQ(files(), 1);
     EXPECT_EQ(std::filesystem::file_size(file_), 9U);
 }
