@@ -1,5 +1,6 @@
 #include "dnssec/anchors.hpp"
 
+#include "base/hash.hpp"
 #include "wire/rdata.hpp"
 #include "wire/text_codec.hpp"
 
@@ -86,6 +87,29 @@ void TrustAnchors::replace(AnchorPoint replacement)
 void TrustAnchors::remove(const wire::Name& zone)
 {
     std::erase_if(points_, [&](const AnchorPoint& point) { return point.zone == zone; });
+}
+
+std::uint64_t TrustAnchors::mark() const
+{
+    std::vector<std::uint8_t> all;
+    const auto add = [&all](base::Bytes octets) {
+        all.push_back(static_cast<std::uint8_t>(octets.size() >> 8U));
+        all.push_back(static_cast<std::uint8_t>(octets.size() & 0xFFU));
+        all.insert(all.end(), octets.begin(), octets.end());
+    };
+    for (const AnchorPoint& point : points_) {
+        add(point.zone.lower().wire());
+        for (const auto& rdata : point.ds) add(rdata);
+        add({});
+        for (const auto& rdata : point.dnskeys) add(rdata);
+        add({});
+    }
+    add({});
+    for (const Negative& negative : negatives_) {
+        add(negative.name.lower().wire());
+        add(base::as_bytes(std::to_string(negative.until)));
+    }
+    return base::keyed_hash(all);
 }
 
 void TrustAnchors::add_insecure(const wire::Name& name, std::int64_t until) { negatives_.push_back({name, until}); }

@@ -55,6 +55,8 @@ public:
     [[nodiscard]] const AnchorPoint* at(const wire::Name& zone) const noexcept;
     [[nodiscard]] std::span<const AnchorPoint> points() const noexcept { return points_; }
     [[nodiscard]] bool empty() const noexcept { return points_.empty(); }
+    /// Alike where the same is trusted and the same is not; of this process alone.
+    [[nodiscard]] std::uint64_t mark() const;
 
 private:
     struct Negative {

@@ -25,6 +25,16 @@ bool door_reports_malformed(Transport transport) noexcept
            transport == Transport::doq;
 }
 
+constexpr ExtendedError kInvalidQueryType{30};
+
+/// Types that no record has. NXNAME (128) stands in the bitmap of an NSEC alone; who asks for it is not to be answered
+/// by asking others (RFC 9824 §3.5).
+bool is_no_question(RrType type) noexcept
+{
+    const auto value = static_cast<std::uint16_t>(type);
+    return type == RrType::OPT || value == 0 || value == 128;
+}
+
 /// Types that ask for something other than records of a name.
 bool is_unserved_qtype(RrType type) noexcept
 {
@@ -185,7 +195,10 @@ Step Pipeline::precheck(Query& query) noexcept
     if (header.question_count != 1 || header.answer_count != 0 || header.authority_count != 0)
         return answer_with(Rcode::FORMERR);
     if (query.qclass == wire::RrClass::ANY || query.qclass == wire::RrClass::NONE) return answer_with(Rcode::FORMERR);
-    if (query.qtype == RrType::OPT || static_cast<std::uint16_t>(query.qtype) == 0) return answer_with(Rcode::FORMERR);
+    if (is_no_question(query.qtype)) {
+        query.ede = Query::Ede{kInvalidQueryType, "records of this type can not be asked for"};
+        return answer_with(Rcode::FORMERR);
+    }
     if (is_unserved_qtype(query.qtype)) {
         query.ede = Query::Ede{ExtendedError::prohibited, "transfers and transaction types are not served"};
         return answer_with(Rcode::REFUSED);

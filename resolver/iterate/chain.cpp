@@ -21,15 +21,15 @@ std::string ds_text(base::Bytes rdata)
 {
     const auto ds = dnssec::read_ds(rdata);
     if (!ds) return "DS that does not parse";
-    constexpr std::size_t kShown = 4;
+    constexpr std::size_t kOctetsShown = 4;
     std::string text = "DS " + std::to_string(ds->key_tag) + " algorithm " + std::to_string(ds->algorithm) +
                        " digest " + std::to_string(ds->digest_type) + ' ';
-    for (const std::uint8_t octet : ds->digest.first(std::min(kShown, ds->digest.size()))) {
+    for (const std::uint8_t octet : ds->digest.first(std::min(kOctetsShown, ds->digest.size()))) {
         char digits[3];
         static_cast<void>(std::snprintf(digits, sizeof digits, "%02X", static_cast<unsigned>(octet)));
         text += digits;
     }
-    return text + (ds->digest.size() > kShown ? "..." : "");
+    return text + (ds->digest.size() > kOctetsShown ? "..." : "");
 }
 
 std::string key_text(base::Bytes rdata)

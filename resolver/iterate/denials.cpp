@@ -62,19 +62,45 @@ void Denials::add(const RrsetPtr& set, const Name& zone, base::Instant until)
     const bool hashed = set->type == RrType::NSEC3;
     const auto hash = hashed ? dnssec::nsec3_owner_hash(set->owner) : std::nullopt;
     if (hashed && (!hash || !is_worth_hashing(*set))) return;
-    if (size_ >= kMaxSets) {
-        const auto victim = zones_.begin();
-        size_ -= victim->second.size();
-        zones_.erase(victim);
+    auto& named = *zones_.try_emplace(zone).first;
+    Zone& kept = named.second;
+    if (hashed && !kept.nsec3.empty() && !is_of_one_chain(*set, *kept.nsec3.begin()->second.set))
+        begin_other_chain(kept);
+    const auto note = [&](Kept& entry, bool added, Place place) {
+        if (added) entry.place = order_.insert(order_.end(), place);
+        order_.splice(order_.end(), order_, entry.place);
+        entry.set = set;
+        entry.until = until;
+    };
+    if (hashed) {
+        const auto [it, added] = kept.nsec3.try_emplace(*hash);
+        note(it->second, added, {&named, true, {}, it});
+    } else {
+        const auto [it, added] = kept.nsec.try_emplace(set->owner);
+        note(it->second, added, {&named, false, it, {}});
     }
-    Zone& kept = zones_[zone];
-    size_ -= kept.size();
-    if (hashed && !kept.nsec3.empty() && !is_of_one_chain(*set, *kept.nsec3.begin()->second.set)) kept.nsec3.clear();
-    if (hashed)
-        kept.nsec3.insert_or_assign(*hash, Kept{set, until});
+    if (order_.size() > kMaxSets) erase_oldest();
+}
+
+void Denials::erase_oldest()
+{
+    const Place place = order_.front();
+    order_.pop_front();
+    Zone& zone = place.zone->second;
+    if (place.hashed)
+        zone.nsec3.erase(place.nsec3);
     else
-        kept.nsec.insert_or_assign(set->owner, Kept{set, until});
-    size_ += kept.size();
+        zone.nsec.erase(place.nsec);
+    if (!zone.empty()) return;
+    const Name name = place.zone->first;
+    zones_.erase(name);
+}
+
+/// Each set that goes here has been paid for by the one that it came with.
+void Denials::begin_other_chain(Zone& zone)
+{
+    for (const auto& [hash, entry] : zone.nsec3) order_.erase(entry.place);
+    zone.nsec3.clear();
 }
 
 /// One question against what is kept of one zone.
@@ -215,6 +241,7 @@ private:
         made->owner = qname_;
         made->expires = std::min(made->expires, until_);
         made->authority = std::move(sets_);
+        tell_how(*made, "a wildcard");
         return made;
     }
 
@@ -242,7 +269,15 @@ private:
         made->ttl = made->ttl_left(now_);
         made->authority = std::move(sets_);
         made->authority.insert(made->authority.begin(), soa);
+        tell_how(*made, "a denial");
         return made;
+    }
+
+    void tell_how(Rrset& made, std::string_view of) const
+    {
+        made.ede = kSynthesized;
+        made.ede_text = made.owner.to_text() + " (zone " + apex_.to_text() + "): made of " + std::string(of) +
+                        " proven before (RFC 8198)";
     }
 
     const Zone& zone_;

@@ -4,6 +4,7 @@
 #include "dnssec/denial.hpp"
 #include "wire/name.hpp"
 
+#include <list>
 #include <map>
 #include <optional>
 #include <unordered_map>
@@ -11,8 +12,11 @@
 
 namespace sallyport::resolver::iterate {
 
+/// EDE of answers that no server gave: made of proofs that are there. The registry's *Synthesized* names no more.
+inline constexpr wire::ExtendedError kSynthesized{29};
+
 /// Validated NSEC and NSEC3 sets by zone in canonical order: to answer from proofs that are there (RFC 8198). Bounded;
-/// where it is full, a zone goes.
+/// where it is full, the set goes that was heard of longest ago.
 class Denials {
 public:
     static constexpr std::size_t kMaxSets = 20'000;
@@ -26,25 +30,40 @@ public:
     /// the name is there. Nothing is made of an opt-out span (§5.4).
     [[nodiscard]] cache::RrsetPtr prove(const wire::Name& qname, wire::RrType qtype, const cache::RrsetStore& store,
                                         base::Instant now) const;
-    [[nodiscard]] std::size_t size() const noexcept { return size_; }
+    [[nodiscard]] std::size_t size() const noexcept { return order_.size(); }
 
 private:
     struct NameHash {
         std::size_t operator()(const wire::Name& name) const noexcept { return name.hash(); }
     };
+    struct Place;
+    using Order = std::list<Place>; // the one heard of longest ago stands first
     struct Kept {
         cache::RrsetPtr set;
         base::Instant until{};
+        Order::iterator place{};
         [[nodiscard]] bool is_fresh(base::Instant now) const noexcept { return now < until && set->is_fresh(now); }
     };
     struct Zone {
         std::map<wire::Name, Kept> nsec;
         std::map<dnssec::Nsec3Hash, Kept> nsec3; ///< one set of parameters: the newest
-        [[nodiscard]] std::size_t size() const noexcept { return nsec.size() + nsec3.size(); }
+        [[nodiscard]] bool empty() const noexcept { return nsec.empty() && nsec3.empty(); }
+    };
+    using Zones = std::unordered_map<wire::Name, Zone, NameHash>;
+    /// Where a set stands. Neither table moves what it holds.
+    struct Place {
+        Zones::value_type* zone = nullptr;
+        bool hashed = false;
+        std::map<wire::Name, Kept>::iterator nsec{};
+        std::map<dnssec::Nsec3Hash, Kept>::iterator nsec3{};
     };
     class Search;
-    std::unordered_map<wire::Name, Zone, NameHash> zones_;
-    std::size_t size_ = 0;
+
+    void erase_oldest();
+    void begin_other_chain(Zone& zone);
+
+    Zones zones_;
+    Order order_;
 };
 
 } // namespace sallyport::resolver::iterate

@@ -208,7 +208,8 @@ bool Dns64::is_ignored(const Name& owner) const
 bool Dns64::wants_ipv4(const Answer& ipv6) const
 {
     if (ipv6.rcode == Rcode::SERVFAIL) {
-        return ipv6.ede == ExtendedError::no_reachable_authority || ipv6.ede == ExtendedError::network_error;
+        return ipv6.ede == ExtendedError::no_reachable_authority || ipv6.ede == ExtendedError::network_error ||
+               ipv6.ede == ExtendedError::dnssec_indeterminate;
     }
     if (ipv6.rcode != Rcode::NOERROR) return false; // NXDOMAIN is of all types (§5.1.2)
     for (const RrsetPtr& set : ipv6.answers) {
@@ -312,14 +313,17 @@ std::optional<Name> Dns64::reverse_name(const Name& qname) const
     return made ? std::optional{*made} : std::nullopt;
 }
 
-Answer Dns64::behind_alias(const Answer& found, const Name& qname, const Name& target, base::Instant now)
+std::optional<Answer> Dns64::as_reverse(const Answer& found, const Name& qname, base::Instant now)
 {
+    if (found.rcode != Rcode::NOERROR || found.answers.empty() || found.answers.back()->type != RrType::PTR)
+        return std::nullopt;
     wire::Ttl ttl{kTtlWithoutSoa};
     for (const RrsetPtr& set : found.answers) ttl = std::min(ttl, found.stale ? found.stale_ttl : set->ttl_left(now));
-    auto alias = make_set(qname, RrType::CNAME, ttl, now);
-    alias->records.add(target.wire());
+    auto names = make_set(qname, RrType::PTR, ttl, now);
+    names->records = found.answers.back()->records;
     Answer made = found;
-    made.answers.insert(made.answers.begin(), std::move(alias));
+    made.answers = {std::move(names)};
+    made.authority.clear(); // proofs of what is not told
     weaken(made);
     return made;
 }

@@ -36,9 +36,9 @@ public:
 
     /// The name in in-addr.arpa for one in ip6.arpa that a prefix covers (§5.3.1).
     [[nodiscard]] std::optional<wire::Name> reverse_name(const wire::Name& qname) const;
-    /// The answer there, behind the alias that leads to it.
-    [[nodiscard]] static Answer behind_alias(const Answer& found, const wire::Name& qname, const wire::Name& target,
-                                             base::Instant now);
+    /// The names found there, as those of the IPv6 address; nothing where none was.
+    [[nodiscard]] static std::optional<Answer> as_reverse(const Answer& found, const wire::Name& qname,
+                                                          base::Instant now);
 
 private:
     [[nodiscard]] bool counts(base::Bytes ipv6) const;

@@ -15,8 +15,6 @@ Question with(const Question& question, const wire::Name& qname, RrType qtype)
     return other;
 }
 
-bool is_found(const Answer& answer) { return answer.rcode == Rcode::NOERROR && !answer.answers.empty(); }
-
 } // namespace
 
 void Dns64Question::begin()
@@ -48,14 +46,15 @@ void Dns64Question::take_ipv4(const Answer& answer)
     tell(rules_.combine(ipv6_, answer, parts_.now()));
 }
 
-/// RFC 6147 §5.3.1: an alias only to what is there.
+/// RFC 6147 §5.3.1: an alias would be the other way, but not where an alias is in the place that it leads to (RFC
+/// 2317).
 void Dns64Question::take_reverse(const Answer& answer)
 {
     if (answer.rcode == Rcode::SERVFAIL) return tell(answer);
-    const auto target = rules_.reverse_name(question_.qname);
-    if (!is_found(answer) || !target) return ask(question_, &Dns64Question::tell);
+    const auto made = Dns64::as_reverse(answer, question_.qname, parts_.now());
+    if (!made) return ask(question_, &Dns64Question::tell);
     ++parts_.stats.dns64;
-    tell(Dns64::behind_alias(answer, question_.qname, *target, parts_.now()));
+    tell(*made);
 }
 
 std::optional<Answer> find_known_dns64(const Options& options, const Question& question, base::Instant now,
@@ -72,7 +71,7 @@ std::optional<Answer> find_known_dns64(const Options& options, const Question& q
     }
     const auto target = rules.reverse_name(question.qname);
     const auto found = target ? find_known(with(question, *target, RrType::PTR)) : std::nullopt;
-    if (found && is_found(*found)) return Dns64::behind_alias(*found, question.qname, *target, now);
+    if (const auto made = found ? Dns64::as_reverse(*found, question.qname, now) : std::nullopt) return made;
     return find_known(question);
 }
 

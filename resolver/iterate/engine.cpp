@@ -12,6 +12,13 @@ using cache::Rrset;
 using wire::Name;
 using wire::RrType;
 
+namespace {
+
+/// Alike for those who trust the same.
+std::uint64_t mark_of(const dnssec::TrustAnchors* anchors) { return anchors == nullptr ? 0 : anchors->mark(); }
+
+} // namespace
+
 // In one turn; then whoever waits for an answer that is known gets his. Zones that serve each other are hundreds.
 constexpr unsigned kJobsPerTurn = 32;
 
@@ -25,9 +32,17 @@ void Job::finish()
     }
 }
 
+void Job::tell_slow()
+{
+    for (const std::weak_ptr<Job>& waiter : waiters_) {
+        if (const auto job = waiter.lock()) job->lookup_is_slow();
+    }
+}
+
 Engine::Parts::Parts(const base::Clock& clock_, base::RandomSource& random_, Upstream& upstream_,
-                     cache::RrsetStore& store_, Options options_)
+                     cache::RrsetStore& store_, Options options_, const base::Clock* processor)
     : clock(clock_),
+      processor_time(processor != nullptr ? *processor : clock_),
       random(random_),
       upstream(upstream_),
       store(store_),
@@ -35,11 +50,12 @@ Engine::Parts::Parts(const base::Clock& clock_, base::RandomSource& random_, Ups
       anchors(options.anchors),
       known_signatures(random),
       servers(options),
-      delegations(options),
+      delegations(options, store.cuts()),
       no_cuts(options),
       subnets(options.subnet, store.options(), stats)
 {
     random.fill(cookie_secret);
+    trust_mark = mark_of(anchors.get());
 }
 
 Engine::Parts::~Parts()
@@ -133,9 +149,8 @@ std::shared_ptr<Trust> Engine::Parts::trust(const Name& name, const std::shared_
         }
         trusts_in_work.erase(it);
     }
-    if (trusts_in_work.size() > 2U * options.max_fetches) {
-        std::erase_if(trusts_in_work, [](const auto& entry) { return entry.second.expired(); });
-    }
+    make_place(trusts_in_work, 2U * options.max_fetches, name,
+               [](const auto& entry) { return entry.second.expired(); });
     // Apart from its counts: who keeps only those does not keep its memory.
     auto made = std::shared_ptr<Trust>(new Trust(*this, name, budget, depth));
     made->add_waiter(waiter);
@@ -181,14 +196,29 @@ void Engine::Parts::set_anchors(std::shared_ptr<const dnssec::TrustAnchors> othe
     denials = Denials{};
     failures.clear();
     subnets.clear();
-    store.forget_states();
+    trust_mark = mark_of(anchors.get());
+    trust_told = false;
+    tell_trust();
+}
+
+void Engine::Parts::tell_trust()
+{
+    if (trust_told || !options.dnssec) return;
+    trust_told = true;
+    store.trust_by(trust_mark);
+}
+
+std::optional<std::uint32_t> Engine::Parts::judging(std::uint32_t begun) const noexcept
+{
+    return begun == anchors_set ? store.trusted_by(trust_mark) : std::nullopt;
 }
 
 RrsetPtr Engine::Parts::keep_judged(const RrsetPtr& before, Rrset judged, std::uint32_t begun)
 {
-    if (begun != anchors_set) return std::make_shared<const Rrset>(std::move(judged));
+    const auto by = judging(begun);
+    if (!by) return std::make_shared<const Rrset>(std::move(judged));
     if (judged.network) return subnets.replace(before, std::make_shared<const Rrset>(std::move(judged)), now());
-    return store.replace(before, std::move(judged), now());
+    return store.replace(before, std::move(judged), now(), by);
 }
 
 RrsetPtr Engine::Parts::keep(Rrset set)
@@ -210,8 +240,8 @@ void Engine::Parts::refresh(const Question& question) { begin(question, nullptr,
 
 void Engine::Parts::begin(const Question& question, Done done, bool again, Watcher watcher)
 {
-    auto budget =
-        std::make_shared<Budget>(options, now(), options.policy.limits, &clock, &validation_stats, &known_signatures);
+    auto budget = std::make_shared<Budget>(options, now(), options.policy.limits, &processor_time, &validation_stats,
+                                           &known_signatures);
     budget->watcher = std::move(watcher);
     if (done && Dns64{options.dns64}.concerns(question)) {
         std::make_shared<Dns64Question>(*this, question, std::move(done), std::move(budget))->begin();
@@ -278,8 +308,8 @@ void Engine::Parts::note_cookie(const Pending& query, const wire::MessageView& m
 // --- the engine, as others see it
 
 Engine::Engine(const base::Clock& clock, base::RandomSource& random, Upstream& upstream, cache::RrsetStore& store,
-               Options options)
-    : parts_(std::make_unique<Parts>(clock, random, upstream, store, std::move(options)))
+               Options options, const base::Clock* processor)
+    : parts_(std::make_unique<Parts>(clock, random, upstream, store, std::move(options), processor))
 {
 }
 
@@ -288,18 +318,21 @@ Engine::~Engine() = default;
 void Engine::resolve(const Question& question, Done done, Watcher watcher)
 {
     ++parts_->stats.questions;
+    parts_->tell_trust();
     parts_->begin(question, std::move(done), false, std::move(watcher));
     parts_->drain();
 }
 
 void Engine::resolve_anew(const Question& question, Done done)
 {
+    parts_->tell_trust();
     parts_->begin(question, std::move(done), true);
     parts_->drain();
 }
 
 std::optional<Answer> Engine::find_known(const Question& question)
 {
+    parts_->tell_trust();
     const auto find = [this](const Question& asked) {
         auto budget =
             std::make_shared<Budget>(parts_->options, parts_->now(), parts_->options.policy.limits, nullptr, nullptr);

@@ -141,6 +141,7 @@ void Fetch::end_without(ExtendedError ede, std::string text, bool spent)
     result_.ede = ede;
     result_.text = std::move(text);
     result_.spent = spent;
+    result_.silence = silence_;
     succeed();
 }
 

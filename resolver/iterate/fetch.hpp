@@ -14,6 +14,7 @@ struct Fetched {
     std::string text;
     bool spent = false;       ///< the budget of whoever began it ran out
     bool crowded_out = false; ///< there was no room for it
+    bool silence = false;     ///< failure: nobody replied to what was asked last
     base::IpAddress server;
 };
 
@@ -40,6 +41,7 @@ public:
     void set_shared() noexcept { shared_ = true; }
     /// Ends for others who want its place, and tells who waits.
     void give_way();
+    void lookup_is_slow() override;
 
 private:
     enum class State : std::uint8_t { begin, priming, select, waiting };
@@ -77,6 +79,7 @@ private:
 
     void use(Response& response, const Pending& query);
     void use_answer(Response& response, const Asked& asked);
+    void use_long_name(const Response& response, const Asked& asked);
     void use_denial(Response& response, const Asked& asked, cache::RrsetKind kind);
     void use_referral(Response& response, const Asked& asked);
     void use_root(const Response& response, const cache::Rrset& set);
@@ -129,6 +132,8 @@ private:
     bool empty_seen_ = false;               ///< some server said nothing at all
     bool skip_first_ = false;               ///< configured servers that are only the first choice have failed
     bool parents_word_ = false;             ///< glue of the servers' own zones is used, too
+    bool silence_ = false;                  ///< what was asked last got no reply
+    bool hurry_ = false;                    ///< the look-up of an address takes long
     bool told_ = false;                     ///< the reply in hand is to a query with the client's network
     std::optional<base::Prefix> network_{}; ///< what that reply says counts for this network alone
     std::uint8_t asked_recursively_ = 0;

@@ -34,10 +34,12 @@ void Fetch::no_reply(const Pending& query, bool timed_out)
     query_ended();
     if (done_) return;
     last_ede_ = ExtendedError::no_reachable_authority;
+    silence_ = true;
     last_trouble_ = "no reply from " + source_of(query) + " for " + zone_->zone.to_text();
     tell(Event::Kind::no_reply, query, timed_out ? "timeout" : "error");
     if (!timed_out && !query.tcp) attempt(query.server.address).out = true;
     select();
+    if (timed_out && !done_) tell_slow();
 }
 
 void Fetch::ask_over_tcp(const Pending& query)
@@ -69,12 +71,13 @@ void Fetch::reply(const Pending& query, const wire::MessageView* message)
 {
     query_ended();
     if (done_) return;
+    silence_ = false;
     if (message == nullptr) {
         ++parts_.stats.malformed;
         tell(Event::Kind::reply, query, "malformed");
         attempt(query.server.address).out = true;
         last_ede_ = ExtendedError::invalid_data;
-        last_trouble_ = "malformed reply from " + source_of(query);
+        last_trouble_ = "malformed reply from " + source_of(query) + " for " + zone_->zone.to_text();
         return select();
     }
     if (!take_subnet(query, *message)) return;
@@ -178,18 +181,7 @@ void Fetch::remove_private(std::vector<Rrset>& chain)
 void Fetch::use_answer(Response& response, const Asked& asked)
 {
     auto chain = take_answer(response, asked, parts_.stats);
-    if (chain.empty()) {
-        result_.rcode = wire::Rcode::YXDOMAIN;
-        for (const Rrset& set : response.answers) {
-            // Of names above the zone that was asked its servers know nothing.
-            if (set.type == RrType::DNAME && asked.qname.is_under(set.owner) && set.owner.is_under(asked.zone)) {
-                Rrset dname = set;
-                dname.zone = asked.zone;
-                result_.more.push_back(keep(std::move(dname)));
-            }
-        }
-        return succeed();
-    }
+    if (chain.empty()) return use_long_name(response, asked);
     if (question_.qname.is_root() && question_.qtype == RrType::NS && zone_->fixed && !zone_->forward) {
         use_root(response, chain.front());
     }
@@ -214,6 +206,23 @@ void Fetch::use_answer(Response& response, const Asked& asked)
             result_.more.push_back(std::move(kept));
         }
     }
+    succeed();
+}
+
+/// The DNAME says it; whoever asked checks that it may be believed.
+void Fetch::use_long_name(const Response& response, const Asked& asked)
+{
+    const Rrset* const found = find_long_dname(response, asked);
+    if (found == nullptr) { // of names above the zone that was asked its servers know nothing
+        attempt(result_.server).out = true;
+        last_ede_ = ExtendedError::invalid_data;
+        last_trouble_ = "what was said of " + asked.qname.to_text() + " does not answer the question";
+        return select();
+    }
+    Rrset dname = *found;
+    dname.zone = asked.zone;
+    result_.rcode = wire::Rcode::YXDOMAIN;
+    result_.more.push_back(keep(std::move(dname)));
     succeed();
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 /// Which server a look-up asks, and where the addresses of servers come from.
 namespace sallyport::resolver::iterate {
@@ -12,6 +13,19 @@ using cache::Rrset;
 using wire::ExtendedError;
 using wire::Name;
 using wire::RrType;
+
+namespace {
+
+constexpr std::size_t kLookupsAtOnce = 2; // of addresses, for one look-up
+
+} // namespace
+
+void Fetch::lookup_is_slow()
+{
+    if (done_ || state_ != State::select || lookups_.empty()) return;
+    hurry_ = true;
+    parts_.wake(shared_from_this());
+}
 
 Fetch::Attempt& Fetch::attempt(const base::IpAddress& address)
 {
@@ -150,8 +164,14 @@ void Fetch::select()
         }
         return true;
     });
+    const bool hurry = std::exchange(hurry_, false);
     if (choose_server(1)) return;
-    if (!lookups_.empty()) return; // an address is on its way
+    if (!lookups_.empty()) {
+        // An address is on its way. Where that takes long another is looked for beside it: of the other family, or of
+        // another server.
+        if (hurry && lookups_.size() < kLookupsAtOnce) static_cast<void>(look_up_addresses());
+        return;
+    }
     if (look_up_addresses()) return;
     if (done_) return;
     if (!own_names_used_ && !zone_->own_names.empty()) {

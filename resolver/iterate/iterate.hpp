@@ -103,8 +103,9 @@ using Watcher = std::function<void(const Event& event)>;
 /// Resolution on one worker; its thread only. The store may be shared by several engines.
 class Engine {
 public:
+    /// `processor` measures the work of validation: a busy machine must not pass for costly data. Null: `clock`.
     Engine(const base::Clock& clock, base::RandomSource& random, Upstream& upstream, cache::RrsetStore& store,
-           Options options);
+           Options options, const base::Clock* processor = nullptr);
     ~Engine();
     Engine(const Engine&) = delete;
     Engine& operator=(const Engine&) = delete;

@@ -110,9 +110,7 @@ void DenialCheck::note(const SetCheck& check)
     cut(*copy, verdict.ttl, parts_.now());
     if (verdict.ttl < set->ttl) good_until_ = std::min(good_until_, copy->expires);
     set = copy;
-    if (set->type == RrType::SOA && begun_ == parts_.anchors_set) {
-        keep_soa(*copy);
-    }
+    if (set->type == RrType::SOA) keep_soa(*copy);
     if (!is_denial(*set) || verdict.wildcard) return;
     for (const base::Bytes rdata : set->records) records_.push_back({&copy->owner, copy->type, rdata});
     held_.push_back(set);
@@ -121,13 +119,15 @@ void DenialCheck::note(const SetCheck& check)
 /// For proofs; not as an answer, for its TTL is that of a denial.
 void DenialCheck::keep_soa(const Rrset& set)
 {
+    const auto by = parts_.judging(begun_);
+    if (!by) return;
     const base::Instant now = parts_.now();
     const RrsetPtr kept = parts_.store.find(set.owner, RrType::SOA, set.rr_class, now);
     const bool better = kept && kept->state == ValidationState::secure && kept->expires >= set.expires;
     Rrset soa = set;
     soa.rank = cache::Rank::referral;
     soa.ttl = set.ttl_left(now); // it has been here for a while, maybe
-    if (!better && soa.ttl.seconds() > 0) parts_.store.put(std::move(soa), now);
+    if (!better && soa.ttl.seconds() > 0) parts_.store.put(std::move(soa), now, by);
 }
 
 /// What may be proven of other names, too (RFC 8198), and for how long (RFC 9077 §3.4).
@@ -156,7 +156,7 @@ Step DenialCheck::step(dnssec::Budget& budget)
     if (const Step step = prover_->step(budget); step != Step::done) return step;
     verdict_ = prover_->result().verdict;
     finding_ = prover_->result().finding;
-    if (!verdict_.is_bogus() && begun_ == parts_.anchors_set) keep_proofs();
+    if (!verdict_.is_bogus() && parts_.judging(begun_)) keep_proofs();
     const bool bad_soa = std::any_of(sets_.begin(), sets_.end(), [](const RrsetPtr& set) {
         return set->type == RrType::SOA && set->state != ValidationState::secure;
     });
@@ -347,14 +347,15 @@ void Judge::keep_wildcard(Rrset& expanded)
     const base::Instant now = parts_.now();
     const unsigned labels = expanded.owner.label_count();
     const bool usable = verdict_->wildcard_labels < labels && judged_ == set_ && !expanded.network;
-    if (usable && parts_.options.aggressive_denial && begun_ == parts_.anchors_set) {
+    const auto by = parts_.judging(begun_);
+    if (usable && parts_.options.aggressive_denial && by) {
         Rrset wildcard = expanded;
         const auto owner = expanded.owner.parent(labels - verdict_->wildcard_labels).prepend(base::as_bytes("*"));
         wildcard.authority.clear();
         wildcard.ttl = expanded.ttl_left(now);
         if (owner && wildcard.ttl.seconds() > 0) {
             wildcard.owner = *owner;
-            parts_.store.put(std::move(wildcard), now);
+            parts_.store.put(std::move(wildcard), now, by);
         }
     }
     for (const RrsetPtr& set : expanded.authority) {

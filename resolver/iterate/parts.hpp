@@ -54,6 +54,9 @@ public:
     /// Whether this job waits, by any way, for `other`.
     [[nodiscard]] virtual bool waits_for(const Job& other, unsigned depth) const = 0;
 
+    /// Something it waits for did not get a reply in time, and goes on trying.
+    virtual void lookup_is_slow() {}
+
     void add_waiter(const std::shared_ptr<Job>& job) { waiters_.push_back(job); }
     [[nodiscard]] bool is_done() const noexcept { return done_; }
     [[nodiscard]] const BudgetPtr& budget() const noexcept { return budget_; }
@@ -64,6 +67,7 @@ public:
 protected:
     /// Tells everyone who waits.
     void finish();
+    void tell_slow();
 
     Engine::Parts& parts_;
     BudgetPtr budget_;
@@ -135,16 +139,19 @@ struct NameHash {
 
 struct Engine::Parts {
     Parts(const base::Clock& clock_, base::RandomSource& random_, Upstream& upstream_, cache::RrsetStore& store_,
-          Options options_);
+          Options options_, const base::Clock* processor);
     ~Parts();
 
     const base::Clock& clock;
+    const base::Clock& processor_time; ///< of this thread
     base::RandomSource& random;
     Upstream& upstream;
     cache::RrsetStore& store;
     const Options options;
     std::shared_ptr<const dnssec::TrustAnchors> anchors; ///< those of the options until others are set
     std::uint32_t anchors_set = 0;                       ///< how often others were: what was begun before is not kept
+    std::uint64_t trust_mark = 0;                        ///< by it the store tells those who trust the same
+    bool trust_told = false;                             ///< to the store
     std::vector<std::uint8_t> plain;                     ///< a reply whose question is in lower case again
     Stats stats;
     dnssec::Stats validation_stats;
@@ -208,8 +215,12 @@ struct Engine::Parts {
     [[nodiscard]] bool is_crowded(const base::IpAddress& server) const;
     void remember_trust(const ZoneTrustPtr& trust);
     void set_anchors(std::shared_ptr<const dnssec::TrustAnchors> others);
-    /// Puts what was judged in the place of `before`, unless that began by anchors that are not trusted any more
-    /// (`begun`: `anchors_set` when it did).
+    /// Before the first look at what is kept: what others judged by other anchors is not believed.
+    void tell_trust();
+    /// The store's number for states by today's anchors; nothing where `begun` (`anchors_set` then) was by others, or
+    /// where other workers have gone over to others that are not here yet.
+    [[nodiscard]] std::optional<std::uint32_t> judging(std::uint32_t begun) const noexcept;
+    /// Puts what was judged in the place of `before`, where it may be kept: `judging`.
     RrsetPtr keep_judged(const RrsetPtr& before, cache::Rrset judged, std::uint32_t begun);
     /// Keeps a set for everybody or, where it has one, for its network; hands out the one that counts.
     RrsetPtr keep(cache::Rrset set);

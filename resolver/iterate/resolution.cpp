@@ -146,17 +146,10 @@ Resolution::Next Resolution::take_fetched()
     }
     if (fetched.rcode == Rcode::YXDOMAIN) {
         answer_.rcode = Rcode::YXDOMAIN;
-        if (fetched.more.empty()) {
-            any_unchecked_ = true;
-            end();
-            return Next::wait;
-        }
         // The DNAME that says so must be believed, too.
-        any_.assign(fetched.more.rbegin(), fetched.more.rend());
-        const RrsetPtr first = any_.back();
-        any_.pop_back();
-        if (!needs_judge(*first)) return accept(first);
-        judge_ = std::make_unique<Judge>(parts_, first);
+        const RrsetPtr dname = fetched.more.front();
+        if (!needs_judge(*dname)) return accept(dname);
+        judge_ = std::make_unique<Judge>(parts_, dname);
         phase_ = Phase::judge;
         return Next::go_on;
     }

@@ -89,11 +89,12 @@ void Resolution::put_back_stale()
         before_->is_fresh(parts_.now()) || needs_judge(*before_) || known_only_) {
         return;
     }
-    if (before_by_ != parts_.anchors_set) return; // proven by a key that may be trusted no more
+    const auto by = parts_.judging(before_by_);
+    if (!by) return; // proven by a key that may be trusted no more
     if (before_->network) return parts_.subnets.put_back(before_);
     const RrsetPtr now_there = parts_.store.find(before_->owner, before_->type, before_->rr_class, parts_.now());
     if (!now_there || now_there->state != ValidationState::bogus) return;
-    parts_.store.put_back(now_there, before_);
+    parts_.store.put_back(now_there, before_, by);
     parts_.remember_failure(key_of(current_), now_there->ede, now_there->ede_text, parts_.options.failure_ttl);
 }
 

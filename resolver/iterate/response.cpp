@@ -239,9 +239,8 @@ ReplyKind classify(const Response& response, const Asked& asked)
     bool alias = false;
     const bool answered = ends_in_answer(response, asked, alias);
     if (answered || alias) {
-        if (response.rcode == wire::Rcode::YXDOMAIN && find_dname(response.answers, asked.qname) == nullptr) {
-            return ReplyKind::useless;
-        }
+        // It ends at a name that is too long; what it says up to there counts, and is followed.
+        if (response.rcode == wire::Rcode::YXDOMAIN && answered) return ReplyKind::useless;
         return answers_recursively(response, asked) ? ReplyKind::lame_recursive : ReplyKind::answer;
     }
     if (response.rcode == wire::Rcode::NXDOMAIN) {
@@ -256,7 +255,10 @@ ReplyKind classify(const Response& response, const Asked& asked)
     if (asked.forward) return ReplyKind::no_data;
     for (const Rrset& set : response.authority) {
         if (set.type != RrType::NS || !asked.qname.is_under(set.owner)) continue;
-        if (set.owner == asked.zone) return response.authoritative ? ReplyKind::no_data : ReplyKind::lame;
+        if (set.owner == asked.zone) {
+            if (response.authoritative) return ReplyKind::no_data;
+            return answers_recursively(response, asked) ? ReplyKind::lame_recursive : ReplyKind::lame;
+        }
         // Upwards, or sideways: whoever says so does not serve the zone.
         if (!set.owner.is_under(asked.zone)) return ReplyKind::lame;
         if (asked.qtype == RrType::DS && set.owner == asked.qname) return ReplyKind::no_data;
@@ -301,7 +303,7 @@ std::vector<Rrset> take_answer(Response& response, const Asked& asked, Stats& st
             auto kept = std::make_shared<Rrset>(*dname);
             kept->zone = asked.zone;
             auto made = make_cname(kept, name);
-            if (!made) return {};
+            if (!made) break; // too long; behind an alias that is found out once it is asked for itself
             chain.push_back(std::move(*made));
             if (made_here) break;
         } else if (cname != nullptr) {
@@ -316,6 +318,14 @@ std::vector<Rrset> take_answer(Response& response, const Asked& asked, Stats& st
     }
     if (response.answers.size() > chain.size()) stats.scrubbed.add(response.answers.size() - chain.size());
     return chain;
+}
+
+const Rrset* find_long_dname(const Response& response, const Asked& asked)
+{
+    const Rrset* const dname = find_dname(response.answers, asked.qname);
+    if (dname == nullptr || !dname->owner.is_under(asked.zone)) return nullptr;
+    const auto target = wire::target_name(RrType::DNAME, *dname->records.begin());
+    return target && !asked.qname.substitute(dname->owner, *target) ? dname : nullptr;
 }
 
 Rrset take_denial(Response& response, const Asked& asked, RrsetKind kind)

@@ -55,8 +55,12 @@ enum class ReplyKind : std::uint8_t {
 
 /// What the answer section says of the question: the set asked for, or the chain of aliases up to where it leaves the
 /// zone or ends. A CNAME that a DNAME makes is made here; it has the DNAME in its `authority`.
-/// Empty where a DNAME makes a name too long (YXDOMAIN).
+/// Empty where it says nothing, or where a DNAME makes the name too long: `find_long_dname`.
 [[nodiscard]] std::vector<cache::Rrset> take_answer(Response& response, const Asked& asked, Stats& stats);
+
+/// The DNAME, of the zone that was asked, by which the name becomes too long (RFC 6672 §2.2: YXDOMAIN); null without
+/// one. The RCODE alone proves nothing.
+[[nodiscard]] const cache::Rrset* find_long_dname(const Response& response, const Asked& asked);
 
 /// The SOA and the proofs of a negative reply, as one set that says so. TTL by RFC 2308 §5; 0 without SOA.
 [[nodiscard]] cache::Rrset take_denial(Response& response, const Asked& asked, cache::RrsetKind kind);

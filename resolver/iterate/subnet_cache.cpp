@@ -65,7 +65,6 @@ void SubnetCache::erase_within(const Rrset& set)
     std::vector<Order::iterator> within;
     const auto& sets = found->second.sets;
     for (auto it = sets.lower_bound(*set.network); it != sets.end(); ++it) {
-        if (it->first.address().is_v4() != set.network->address().is_v4()) continue;
         if (!set.network->contains(it->first.address())) break;
         within.push_back(it->second);
     }

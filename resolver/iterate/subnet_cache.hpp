@@ -56,8 +56,16 @@ private:
         }
     };
     using Order = std::list<cache::RrsetPtr>; // the one used last stands first
+    /// By family first: the parts of a network stand next to each other.
+    struct ByFamily {
+        bool operator()(const base::Prefix& left, const base::Prefix& right) const noexcept
+        {
+            const bool v4 = left.address().is_v4();
+            return v4 == right.address().is_v4() ? left < right : v4;
+        }
+    };
     struct Networks {
-        std::map<base::Prefix, Order::iterator> sets;
+        std::map<base::Prefix, Order::iterator, ByFamily> sets;
         std::map<unsigned, unsigned, std::greater<>> lengths; ///< how many of each, the longest first
     };
     using Table = std::unordered_map<Key, Networks, KeyHash>;

@@ -16,7 +16,7 @@ namespace {
 
 constexpr wire::Ttl kShort{5}; // of what may be better in a moment
 
-std::int64_t date_of(const Engine::Parts& parts)
+std::int64_t date_now(const Engine::Parts& parts)
 {
     return std::chrono::duration_cast<std::chrono::seconds>(parts.clock.wall().time_since_epoch()).count();
 }
@@ -58,7 +58,7 @@ void Trust::run()
 
 Trust::Next Trust::begin()
 {
-    const auto trust = anchors_->find(name_, date_of(parts_));
+    const auto trust = anchors_->find(name_, date_now(parts_));
     if (trust.status != dnssec::TrustAnchors::Status::anchored) {
         // Not remembered: a negative anchor may end at any time (RFC 7646 §2), and to look it up is cheap.
         settle(name_, ValidationState::insecure, std::nullopt, {}, wire::Ttl{0});
@@ -136,6 +136,10 @@ bool Trust::again_elsewhere(const Verdict& verdict)
     return true;
 }
 
+/// Some server said that it will not, or can not, tell. Where none says anything nobody knows whether the zone is
+/// signed (RFC 4035 §4.3: indeterminate).
+bool Trust::is_told() const { return fetch_ && fetch_->result().ede && !fetch_->result().silence; }
+
 // --- DS, or that there is none
 
 Trust::Next Trust::take_ds()
@@ -153,7 +157,7 @@ Trust::Next Trust::take_ds()
     if (!ds_) {
         const bool first = avoid_.empty();
         settle(next_, ValidationState::bogus,
-               fetch_ && fetch_->result().ede ? ExtendedError::network_error : ExtendedError::dnssec_indeterminate,
+               is_told() ? ExtendedError::network_error : ExtendedError::dnssec_indeterminate,
                next_.to_text() + " DS (zone " + current_->zone.to_text() + "): " +
                    (fetch_ && !fetch_->result().text.empty() && first ? fetch_->result().text : "not to be had"),
                kShort);
@@ -292,7 +296,7 @@ Trust::Next Trust::take_keys()
         if (bogus_) missing = *bogus_; // nobody else knows better: the first reason counts
         if (keys_set_ && again_elsewhere(missing)) return fetch(next_, RrType::DNSKEY, Phase::keys);
         const bool failed = !bogus_ && !keys_set_ && fetch_ && fetch_->result().ede;
-        settle(next_, ValidationState::bogus, missing.ede,
+        settle(next_, ValidationState::bogus, failed && !is_told() ? ExtendedError::dnssec_indeterminate : missing.ede,
                failed ? next_.to_text() + " DNSKEY: " + fetch_->result().text
                       : dnssec::describe(missing, next_, next_, RrType::DNSKEY),
                kShort);
@@ -304,7 +308,7 @@ Trust::Next Trust::take_keys()
     for (const base::Bytes rdata : keys_set_->signatures) signatures_.push_back(rdata);
     verifier_.emplace(
         dnssec::RrsetView{&keys_set_->owner, RrType::DNSKEY, keys_set_->rr_class, keys_set_->ttl, rdatas_, signatures_},
-        dnssec::KeyTrust{trusted_ds_, trusted_keys_}, parts_.options.policy, date_of(parts_));
+        dnssec::KeyTrust{trusted_ds_, trusted_keys_}, parts_.options.policy, date_now(parts_));
     phase_ = Phase::keys_check;
     return Next::go_on;
 }

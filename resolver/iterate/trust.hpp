@@ -30,6 +30,7 @@ private:
     [[nodiscard]] Next check_keys();
     [[nodiscard]] Next fetch(const wire::Name& name, wire::RrType type, Phase then);
     [[nodiscard]] bool again_elsewhere(const dnssec::Verdict& verdict);
+    [[nodiscard]] bool is_told() const;
     [[nodiscard]] Next put_off(dnssec::Step step);
     void enter_keys(const wire::Name& zone);
     void tell(Event::Kind kind, const cache::Rrset& set, const dnssec::Verdict& verdict) const;

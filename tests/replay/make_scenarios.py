@@ -7,6 +7,7 @@ neither. Keys are made anew in each run.
 
 import base64
 import hashlib
+import ipaddress
 import pathlib
 import struct
 import sys
@@ -71,7 +72,6 @@ def rdata_wire(rtype, text):
     if rtype == "A":
         return bytes(int(word) for word in text.split("."))
     if rtype == "AAAA":
-        import ipaddress
         return ipaddress.IPv6Address(text).packed
     if rtype in ("NS", "CNAME", "DNAME"):
         return wire(text)
@@ -336,12 +336,12 @@ class Scenario:
         self.ranges.append(out + ["RANGE_END"])
         return self
 
-    def zone(self, address, zone, questions, glue=(), first=0, last=1000, change=None):
-        """The zone's answers to the questions; referrals for all below its cuts."""
+    def zone(self, address, zone, questions, glue=(), first=0, last=1000, change=None, silent=()):
+        """The zone's answers to the questions but those that it is silent about; referrals for all below its cuts."""
         entries = []
         asked = dict.fromkeys([*questions, (zone.name, "DNSKEY"), (zone.name, "NS")])
         for qname, qtype in asked:
-            if zone.below_cut(qname) or (qname in zone.children and qtype != "DS"):
+            if (qname, qtype) in silent or zone.below_cut(qname) or (qname in zone.children and qtype != "DS"):
                 continue
             rcode, answer, authority, _ = zone.answer(qname, qtype)
             if change:
@@ -515,6 +515,8 @@ def tampered():
          expected="SERVFAIL", ede=7)
     play("bogus_too_early", "A signature from the future", *world(inception=EXPIRATION, expiration=EXPIRATION + 86400),
          www, expected="SERVFAIL", ede=8)
+    play("bogus_expired_before_valid", "A signature that ends before it begins",
+         *world(inception=EXPIRATION, expiration=INCEPTION), www, expected="SERVFAIL", ede=25)
     play("bogus_no_signature", "Data without its signature", *world(), www,
          without(lambda line, q, t: "RRSIG A" in line), expected="SERVFAIL", ede=10)
     play("bogus_no_keys", "Keys that are not there", *world(), www,
@@ -641,7 +643,7 @@ def aggressive():
         made.zone(COM, example, [(first, "A")],
                   change=lambda q, t, r, a, au, keep=authority, n=first: (r, a, keep if q == n else au))
         made.both(first, rcode=rcode, authority=authority)
-        made.both(second, rcode=rcode, authority=authority)
+        made.both(second, rcode=rcode, authority=authority, match="all ede=29")
         # RFC 8198 §5.3: one name out of a wildcard, with its proof, answers for the next.
         example = Zone("example.", [*BASE, "*.w.example. A 198.51.100.77"], key, denial)
         root = Zone(".", [". NS ns.root.", "example. NS ns.example.", f"example. DS {key.ds('example.')}"], root_key,
@@ -652,8 +654,48 @@ def aggressive():
         made = scenario(f"aggressive_wildcard_{denial.lower()}", f"A second name out of a wildcard, by the {denial} of "
                         "the first", ["aggressive-nsec: yes"], anchor=f". DS {root_key.ds('.')}")
         made.zone(ROOT, root, [], ["ns.example. 3600 IN A 192.0.2.2"]).zone(COM, example, [(first, "A")])
-        for name in (first, second):
-            made.both(name, answer=example.answer(name, "A")[1], authority=example.answer(name, "A")[2])
+        for name, match in ((first, "all"), (second, "all ede=29")):
+            made.both(name, answer=example.answer(name, "A")[1], authority=example.answer(name, "A")[2], match=match)
+
+
+def indeterminate():
+    """RFC 4035 §4.3: nobody tells whether there should be a signature."""
+    key = Key(13)
+    root, example, root_key = example_world(key)
+    anchor = f". DS {root_key.ds('.')}"
+    made = scenario("indeterminate_keys", "Nobody replies to who asks for the keys", anchor=anchor)
+    made.zone(ROOT, root, [], ["ns.example. 3600 IN A 192.0.2.2"])
+    made.zone(COM, example, [("www.example.", "A")], silent=[("example.", "DNSKEY")])
+    made.both("www.example.", rcode="SERVFAIL", flags="QR RD RA DO", match="all ede=5")
+    made = scenario("indeterminate_cut", "Nobody replies to who asks whether a zone begins there", anchor=anchor)
+    made.zone(ROOT, root, [], ["ns.example. 3600 IN A 192.0.2.2"])
+    made.zone(COM, example, [("www.example.", "A")], silent=[("www.example.", "DS")], change=lambda q, t, r, an, au: (
+        r, [line for line in an if "RRSIG A " not in line], au))
+    made.both("www.example.", rcode="SERVFAIL", flags="QR RD RA DO", match="all ede=5")
+
+
+def too_long():
+    """RFC 6672 §2.2: the DNAME says it, and is to be proven."""
+    key, root_key = Key(13), Key(13)
+    target = ".".join(["x" * 60] * 3 + ["y" * 50]) + "."
+    long_name = f"{'a' * 40}.old.other."
+    example = Zone("example.", [*BASE, f"far.example. CNAME {long_name}"], key)
+    other = Zone("other.", ["other. NS ns.other.", "ns.other. A 192.0.2.3", f"old.other. DNAME {target}"], key)
+    root = Zone(".", [". NS ns.root.", "example. NS ns.example.", "other. NS ns.other.",
+                      f"example. DS {key.ds('example.')}", f"other. DS {key.ds('other.')}"], root_key,
+                children=["example.", "other."])
+    dname = other.lines("old.other.", "DNAME")
+    for name, title, told in (("dname_too_long_proven", "A name that becomes too long in the next zone, proven", dname),
+                              ("dname_too_long_forged", "That a name becomes too long is not proven", dname[:1])):
+        made = scenario(name, title, anchor=f". DS {root_key.ds('.')}")
+        made.zone(ROOT, root, [], ["ns.example. 3600 IN A 192.0.2.2", "ns.other. 3600 IN A 192.0.2.3"])
+        made.zone(COM, example, [("far.example.", "A")])
+        made.zone(SUB, other, [("old.other.", "DS")])
+        made.server(SUB, entry("opcode qname", f"{long_name} IN A", "QR AA", "YXDOMAIN", answer=told))
+        if told == dname:
+            made.both("far.example.", rcode="YXDOMAIN", answer=[*example.lines("far.example.", "CNAME"), *dname])
+        else:
+            made.both("far.example.", rcode="SERVFAIL", flags="QR RD RA DO", match="all ede=10")
 
 
 def judged_late():
@@ -1292,6 +1334,15 @@ def made_addresses():
                                                    authority=[SOA])
     made.ask("alias.example.", "AAAA", "RD").expect("alias.example.", "AAAA", flags=PLAIN, answer=[
         "alias.example. 300 IN CNAME www.example.", "www.example. 60 IN AAAA 64:ff9b::c000:221"])
+    # RFC 6147 §5.3.1; there may be aliases (RFC 2317), which lead nobody to the IPv4 address here.
+    made = scenario("dns64_reverse", "Names of addresses that were made", head)
+    reverse = ipaddress.IPv6Address("64:ff9b::506:708").reverse_pointer + "."
+    made.server(ROOT, entry(EXACT, "8.7.6.5.in-addr.arpa. IN PTR",
+                            answer=["8.7.6.5.in-addr.arpa. 300 IN CNAME 8.some.7.6.5.in-addr.arpa."]),
+                entry(EXACT, "8.some.7.6.5.in-addr.arpa. IN PTR",
+                      answer=["8.some.7.6.5.in-addr.arpa. 200 IN PTR www.example."]))
+    made.ask(reverse, "PTR", "RD").expect(reverse, "PTR", flags=PLAIN, match="all ttl",
+                                          answer=[f"{reverse} 200 IN PTR www.example."])
     key = Key(13)
     example = Zone("example.", BASE, key)
     root_key = Key(13)
@@ -1404,7 +1455,7 @@ def more_of_the_stale():
 def main():
     folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parent / "scenarios")
     folder.mkdir(parents=True, exist_ok=True)
-    for part in (signed, tampered, delegations, aggressive, judged_late, keytrap, keytrap_keys, iterations,
+    for part in (signed, tampered, delegations, aggressive, indeterminate, too_long, judged_late, keytrap, keytrap_keys, iterations,
                  followed_keys, subnets, subnet_rules, made_addresses, sentinel, local_only, more_of_the_stale,
                  unsigned):
         part()

@@ -74,6 +74,7 @@ TEST(Pipeline, RefusesWhatItIsNotFor)
         {"TKEY", {.qtype = RrType::TKEY}, Rcode::REFUSED},
         {"type OPT", {.qtype = RrType::OPT}, Rcode::FORMERR},
         {"type 0", {.qtype = RrType{0}}, Rcode::FORMERR},
+        {"type NXNAME, which no record has", {.qtype = RrType{128}}, Rcode::FORMERR},
         {"EDNS version 1", {.edns = true, .version = 1}, Rcode::BADVERS},
         {"a name that is nowhere local", {}, Rcode::REFUSED},
     };

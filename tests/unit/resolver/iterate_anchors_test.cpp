@@ -75,6 +75,121 @@ TEST_F(IterateAnchors, ADnameThatMakesTheNameTooLongIsJudged)
     EXPECT_TRUE(refused.answers.empty());
 }
 
+TEST_F(IterateAnchors, WhatOthersJudgeByAnchorsOfBeforeIsNotBelieved)
+{
+    Options options = plain_options();
+    options.dnssec = true;
+    options.anchors = anchors_at("elsewhere.");
+    World other{options, *world_};
+    EXPECT_EQ(other.ask("one.example.").state, ValidationState::insecure);
+    world_->engine.set_anchors(anchors_at("example."));
+    // The other worker has not come to it yet.
+    EXPECT_EQ(other.ask("two.example.").state, ValidationState::insecure);
+    EXPECT_EQ(world_->ask("one.example.").rcode, Rcode::SERVFAIL);
+    EXPECT_EQ(world_->ask("two.example.").rcode, Rcode::SERVFAIL);
+    const std::size_t before = sent();
+    other.engine.set_anchors(anchors_at("example."));
+    EXPECT_EQ(world_->ask("two.example.").rcode, Rcode::SERVFAIL);
+    EXPECT_EQ(sent(), before) << "the same anchors: what was found out by them stays";
+    EXPECT_EQ(other.ask("two.example.").rcode, Rcode::SERVFAIL);
+    EXPECT_EQ(other.ask("one.example.").rcode, Rcode::SERVFAIL);
+}
+
+TEST_F(IterateAnchors, AnchorsOfBeforeMayComeBack)
+{
+    Options options = plain_options();
+    options.dnssec = true;
+    options.anchors = anchors_at("elsewhere.");
+    World other{options, *world_};
+    EXPECT_EQ(other.ask("one.example.").state, ValidationState::insecure);
+    world_->engine.set_anchors(anchors_at("example."));
+    world_->engine.set_anchors(anchors_at("elsewhere."));
+    EXPECT_EQ(other.ask("two.example.").state, ValidationState::insecure);
+    const std::size_t before = sent();
+    EXPECT_EQ(world_->ask("two.example.").state, ValidationState::insecure);
+    EXPECT_EQ(sent(), before);
+}
+
+TEST(TrustAnchorMarks, SayWhetherTheSameIsTrusted)
+{
+    dnssec::TrustAnchors one = *anchors_at("example.");
+    const dnssec::TrustAnchors same = *anchors_at("EXAMPLE.");
+    EXPECT_EQ(one.mark(), same.mark());
+    EXPECT_NE(one.mark(), anchors_at("elsewhere.")->mark());
+    one.add_insecure(name("www.example."), 7);
+    EXPECT_NE(one.mark(), same.mark());
+}
+
+/// Names under `d.other.` become too long.
+class IterateLongNames : public ::testing::Test {
+protected:
+    static constexpr const char* kLong = "a-name-that-a-dname-makes-too-long.d.other.";
+    static std::string target()
+    {
+        const std::string label(62, 'x');
+        return label + '.' + label + '.' + label + '.' + std::string(40, 'y') + '.';
+    }
+    static Options options(const std::string& anchor, bool forward)
+    {
+        Options made = plain_options();
+        made.dnssec = true;
+        made.anchors = anchors_at(anchor);
+        made.fixed.front().forward = forward;
+        return made;
+    }
+    /// All of it at once, as one who serves both zones, or recurses, tells it.
+    static std::optional<Reply> whole(const Sent& sent)
+    {
+        if (sent.qtype != RrType::A) return no_data("other.");
+        Reply reply;
+        reply.rcode = Rcode::YXDOMAIN;
+        if (sent.qname == name("www.example.")) reply.answer("www.example.", RrType::CNAME, kLong);
+        return reply.answer("d.other.", RrType::DNAME, target());
+    }
+};
+
+TEST_F(IterateLongNames, BehindAnAliasTheDnameIsJudged)
+{
+    for (const bool forward : {false, true}) {
+        World believing{options("nowhere.", forward)};
+        believing.servers[address("192.0.2.1")] = whole;
+        const Answer answer = believing.ask("www.example.");
+        EXPECT_EQ(answer.rcode, Rcode::YXDOMAIN) << forward;
+        ASSERT_EQ(answer.answers.size(), 2U) << forward;
+        EXPECT_EQ(answer.answers[1]->type, RrType::DNAME);
+        World doubting{options("other.", forward)};
+        doubting.servers[address("192.0.2.1")] = whole;
+        EXPECT_EQ(doubting.ask("www.example.").rcode, Rcode::SERVFAIL) << forward;
+        EXPECT_TRUE(doubting.ask("www.example.").answers.empty()) << forward;
+    }
+}
+
+TEST_F(IterateLongNames, ARcodeWithoutDnameProvesNothing)
+{
+    for (const bool forward : {false, true}) {
+        World world{options("nowhere.", forward)};
+        world.servers[address("192.0.2.1")] = [](const Sent& sent) -> std::optional<Reply> {
+            std::optional<Reply> reply = whole(sent);
+            if (reply && !reply->lines.empty()) reply->lines.pop_back();
+            return reply;
+        };
+        EXPECT_EQ(world.ask(kLong).rcode, Rcode::SERVFAIL) << forward;
+        EXPECT_EQ(world.ask("www.example.").rcode, Rcode::SERVFAIL) << forward;
+    }
+}
+
+TEST_F(IterateLongNames, ADnameAboveTheZoneThatWasAskedSaysNothing)
+{
+    World world{options("nowhere.", false)};
+    world.servers[address("192.0.2.1")] = [](const Sent&) -> std::optional<Reply> {
+        return referral("d.other.", "ns.d.other.", "192.0.2.2");
+    };
+    world.servers[address("192.0.2.2")] = [](const Sent&) -> std::optional<Reply> {
+        return Reply{}.answer("other.", RrType::DNAME, "elsewhere.");
+    };
+    EXPECT_EQ(world.ask("www.d.other.").rcode, Rcode::SERVFAIL);
+}
+
 TEST_F(IterateAnchors, WithoutAnchorsNothingIsJudged)
 {
     world_->engine.set_anchors(anchors_at("example."));

@@ -66,6 +66,30 @@ TEST_F(IterateDenials, ANameBetweenTwoIsNotThere)
     EXPECT_FALSE(prove("b.example."));
 }
 
+TEST_F(IterateDenials, WhatIsMadeSaysSo)
+{
+    add("example.", "b.example. NS SOA RRSIG NSEC DNSKEY");
+    const RrsetPtr made = prove("a.example.");
+    ASSERT_TRUE(made);
+    EXPECT_EQ(made->ede, kSynthesized);
+    EXPECT_NE(made->ede_text.find("a.example. (zone example.)"), std::string::npos) << made->ede_text;
+}
+
+TEST_F(IterateDenials, WhereItIsFullTheOldestGoes)
+{
+    const auto owner = [](std::size_t number) { return "n" + std::to_string(100'000 + number) + ".example."; };
+    add("example.", owner(0) + " NS SOA RRSIG NSEC DNSKEY");
+    for (std::size_t i = 0; i + 1 < Denials::kMaxSets; ++i) add(owner(i), owner(i + 1) + " A RRSIG NSEC");
+    EXPECT_EQ(denials.size(), Denials::kMaxSets);
+    add("example.", owner(0) + " NS SOA RRSIG NSEC DNSKEY"); // heard of again: not the oldest any more
+    add("zz.example.", "example. A RRSIG NSEC");
+    EXPECT_EQ(denials.size(), Denials::kMaxSets);
+    EXPECT_TRUE(prove("a.example."));
+    EXPECT_TRUE(prove("zzz.example."));
+    EXPECT_FALSE(prove(owner(0), RrType::TXT)) << "it went";
+    EXPECT_TRUE(prove(owner(1), RrType::TXT));
+}
+
 TEST_F(IterateDenials, ATypeThatIsNotInTheMapIsNotThere)
 {
     add("b.example.", "d.example. A RRSIG NSEC");
@@ -170,6 +194,17 @@ TEST_F(IterateHashedDenials, ANameWhoseHashIsBetweenTwoIsNotThere)
     EXPECT_EQ(prove("w.example.")->kind, RrsetKind::nodata);
     EXPECT_EQ(prove("x.w.example.", RrType::TXT)->kind, RrsetKind::nodata);
     EXPECT_FALSE(prove("x.w.example.", RrType::A));
+}
+
+TEST_F(IterateHashedDenials, AnotherChainTakesThePlaceOfTheFirst)
+{
+    add_chain(names);
+    EXPECT_EQ(denials.size(), names.size());
+    const auto apex = dnssec::nsec3_hash({1, 1, {}}, name("example."));
+    denials.add(std::make_shared<const Rrset>(secure(label(apex) + ".example.", RrType::NSEC3,
+                                                     "1 0 1 - " + label(apex) + " NS SOA RRSIG DNSKEY NSEC3PARAM")),
+                name("example."));
+    EXPECT_EQ(denials.size(), 1U);
 }
 
 TEST_F(IterateHashedDenials, AWildcardAnswersForNamesThatAreNotThere)

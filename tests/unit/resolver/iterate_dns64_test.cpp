@@ -170,16 +170,18 @@ TEST_F(IterateDns64World, TellsThePrefixWithoutAsking)
     EXPECT_TRUE(world.log.empty());
 }
 
-TEST_F(IterateDns64World, ReverseNamesLeadToThoseOfIpv4)
+TEST_F(IterateDns64World, ReverseNamesAreThoseOfIpv4)
 {
     const std::string reverse = "7.0.4.6.3.3.6.c.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.b.9.f.f.4.6.0.0.ip6.arpa.";
     replies[{"7.100.51.198.in-addr.arpa.", RrType::PTR}] =
         Reply{}.answer("7.100.51.198.in-addr.arpa.", RrType::PTR, "v4.example.");
     const Answer answer = world.ask(reverse, RrType::PTR);
-    ASSERT_EQ(answer.answers.size(), 2U);
-    EXPECT_EQ(answer.answers[0]->type, RrType::CNAME);
+    ASSERT_EQ(answer.answers.size(), 1U);
+    EXPECT_EQ(answer.answers[0]->type, RrType::PTR);
     EXPECT_EQ(answer.answers[0]->owner, name(reverse));
-    EXPECT_EQ(answer.answers[1]->owner, name("7.100.51.198.in-addr.arpa."));
+    EXPECT_EQ(*wire::Name::from_wire(*answer.answers[0]->records.begin()), name("v4.example."));
+    EXPECT_TRUE(answer.answers[0]->signatures.empty());
+    EXPECT_NE(answer.state, wire::ValidationState::secure);
     replies.clear();
     world.store.clear();
     EXPECT_TRUE(world.ask(reverse, RrType::PTR).answers.empty());

@@ -192,6 +192,23 @@ TEST(SubnetCache, ForgetsPartsWhenTheWholeIsSpokenOf)
     EXPECT_EQ(kept.find("0.0.0.0/0"), 1);
 }
 
+TEST(SubnetCache, PartsOfANetworkAreOfItsFamily)
+{
+    Kept kept;
+    // Between them, octet by octet, stand those of the other family.
+    kept.put("32.1.5.0/24", 5);
+    kept.put("2001:100::/32", 60);
+    kept.put("2001:200::/32", 61);
+    kept.put("32.1.2.0/24", 2);
+    kept.put("32.1.0.0/16", 16);
+    EXPECT_EQ(kept.cache.size(), 3U);
+    EXPECT_EQ(kept.find("32.1.5.0/24"), 16);
+    EXPECT_EQ(kept.find("2001:100::/48"), 60);
+    kept.put("2000::/8", 62);
+    EXPECT_EQ(kept.cache.size(), 2U);
+    EXPECT_EQ(kept.find("32.1.2.0/24"), 16);
+}
+
 TEST(SubnetCache, EndsWithTheTtlAndGivesStaleSetsWhereAsked)
 {
     Kept kept;

@@ -71,7 +71,14 @@ Options plain_options()
 }
 
 World::World(Options options, cache::RrsetOptions store_options)
-    : store(store_options), engine(clock, random, *this, store, std::move(options))
+    : kept(std::make_shared<cache::RrsetStore>(store_options)),
+      store(*kept),
+      engine(clock, random, *this, store, std::move(options))
+{
+}
+
+World::World(Options options, World& other)
+    : servers(other.servers), kept(other.kept), store(*kept), engine(clock, random, *this, store, std::move(options))
 {
 }
 

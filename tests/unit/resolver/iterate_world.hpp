@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -55,6 +56,8 @@ using Server = std::function<std::optional<Reply>(const Sent&)>;
 class World : public Upstream {
 public:
     explicit World(Options options = {}, cache::RrsetOptions store = {});
+    /// Another worker beside `other`, with whom it shares what is kept.
+    World(Options options, World& other);
 
     void send(const Ask& ask) noexcept override;
     void cancel(Token token) noexcept override;
@@ -72,7 +75,8 @@ public:
     std::vector<Sent> waiting;
     base::ManualClock clock;
     base::SystemRandom random;
-    cache::RrsetStore store;
+    std::shared_ptr<cache::RrsetStore> kept;
+    cache::RrsetStore& store;
     Engine engine;
 };
 
