@@ -1,18 +1,12 @@
 #include "apps/root_copy.hpp"
 
+#include "apps/root_file.hpp"
 #include "base/log.hpp"
-#include "dnssec/dnssec.hpp"
-#include "wire/message_view.hpp"
-#include "wire/message_writer.hpp"
-#include "wire/rdata.hpp"
-#include "zones/zones.hpp"
 
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <array>
-#include <deque>
-#include <vector>
+#include <cstdlib>
 
 namespace sallyport::apps {
 
@@ -20,116 +14,53 @@ namespace log = base::log;
 
 namespace {
 
-using wire::RrType;
-
-std::int64_t seconds_of(base::WallTime time)
-{
-    return std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count();
-}
-
-class ZoneCopy final : public resolver::RootCopy {
-public:
-    ZoneCopy(std::shared_ptr<const zones::Snapshot> zone, std::int64_t read) : zone_(std::move(zone)), until_(read) {}
-
-    std::size_t answer(base::Bytes query, base::MutableBytes room) const noexcept override
-    {
-        const auto view = wire::MessageView::parse(query);
-        if (!view || view->header().question_count != 1) return 0;
-        const wire::EdnsView* const edns = view->edns();
-        wire::MessageWriter writer{room, room.size()};
-        if (!writer.begin_response(view->id(), 0, view->question_bytes(), 1)) return 0;
-        const wire::Name name = view->qname().to_name().lower();
-        const bool wants_proof = edns != nullptr && edns->dnssec_ok;
-        const auto result =
-            zones::answer(*zone_, {&name, view->qtype(), wants_proof, false}, zones::Limits{}, writer, scratch());
-        if (result.outcome != zones::Outcome::answered) return 0; // the root has no aliases that lead out of it
-        if (edns != nullptr) {
-            if (!writer.begin_opt(kPayload, wants_proof)) return 0;
-            writer.end_opt();
-        }
-        return writer.message().size();
-    }
-
-    bool is_good(base::WallTime now) const noexcept override { return seconds_of(now) < until_; }
-
-    /// It counts for so long after it was written (RFC 1035 §3.3.13).
-    void expire_after(std::uint32_t seconds) noexcept { until_ += seconds; }
-
-private:
-    static constexpr std::uint16_t kPayload = 1232;
-    static zones::Stats& scratch() noexcept
-    {
-        static thread_local zones::Stats stats; // these are not answers of ours
-        return stats;
-    }
-
-    std::shared_ptr<const zones::Snapshot> zone_;
-    std::int64_t until_;
-};
-
-/// A record set of the root's apex with its signatures, out of the copy.
-struct ApexSet {
-    ApexSet(const ZoneCopy& copy, RrType type)
-    {
-        std::array<std::uint8_t, 128> asked{};
-        wire::MessageWriter writer{asked, asked.size()};
-        writer.begin(0, 0);
-        if (!writer.question(root, type, wire::RrClass::IN) || !writer.begin_opt(1232, true)) return;
-        writer.end_opt();
-        room.resize(wire::kMaxMessageSize);
-        room.resize(copy.answer(writer.message(), room));
-        const auto view = wire::MessageView::parse(room);
-        if (!view) return;
-        for (const wire::RecordView& record : view->answers()) {
-            if (record.type != type && record.type != RrType::RRSIG) continue;
-            std::vector<std::uint8_t>& rdata = octets.emplace_back();
-            if (!wire::decompress_rdata(room, record.rdata_offset, static_cast<std::uint16_t>(record.rdata.size()),
-                                        record.type, rdata))
-                continue;
-            (record.type == type ? rdatas : signatures).push_back(rdata);
-            if (record.type == type) ttl = record.ttl;
-        }
-    }
-    ApexSet(const ApexSet&) = delete;
-    ApexSet& operator=(const ApexSet&) = delete;
-    [[nodiscard]] dnssec::RrsetView view(RrType type) const
-    {
-        return {&root, type, wire::RrClass::IN, ttl, rdatas, signatures};
-    }
-
-    wire::Name root;
-    wire::Ttl ttl;
-    std::vector<std::uint8_t> room;
-    std::deque<std::vector<std::uint8_t>> octets; // of both
-    std::vector<base::Bytes> rdatas, signatures;
-};
-
-/// Empty, or why nothing in it could be believed.
-std::string find_distrust(const ZoneCopy& copy, const dnssec::TrustAnchors& anchors, dnssec::Policy policy,
-                          std::int64_t now)
-{
-    const dnssec::AnchorPoint* const anchor = anchors.at(wire::Name{});
-    if (anchor == nullptr) return {}; // nothing of the root is validated
-    const auto ds = anchor->ds_views();
-    const auto keys = anchor->dnskey_views();
-    const ApexSet dnskeys{copy, RrType::DNSKEY};
-    policy.limits.checks_per_turn = policy.limits.signature_checks;
-    dnssec::Budget budget{policy.limits};
-    dnssec::KeysVerifier key_check{dnskeys.view(RrType::DNSKEY), {ds, keys}, policy, now};
-    if (key_check.step(budget) != dnssec::Step::done || !key_check.verdict().is_secure())
-        return dnssec::describe(key_check.verdict(), wire::Name{}, wire::Name{}, RrType::DNSKEY);
-    const ApexSet soa{copy, RrType::SOA};
-    auto zone_keys = key_check.take_keys();
-    dnssec::RrsetVerifier soa_check{soa.view(RrType::SOA), zone_keys, policy, now};
-    if (soa_check.step(budget) != dnssec::Step::done || !soa_check.verdict().is_secure())
-        return dnssec::describe(soa_check.verdict(), wire::Name{}, wire::Name{}, RrType::SOA);
-    return {};
-}
-
 std::string mark_of(const struct stat& status)
 {
     return std::to_string(status.st_size) + ' ' + std::to_string(status.st_mtim.tv_sec) + '.' +
            std::to_string(status.st_mtim.tv_nsec) + ' ' + std::to_string(status.st_ino);
+}
+
+/// Where a transferred zone is kept: what the configuration says, or in the service manager's state directory.
+std::string state_file_of(const resolver::RootTransferOptions& options)
+{
+    if (!options.state_file.empty()) return options.state_file;
+    const char* const directory = std::getenv("STATE_DIRECTORY"); // several stand with colons
+    if (directory == nullptr || *directory == '\0') return {};
+    const std::string first{directory};
+    return first.substr(0, first.find(':')) + "/root-zone";
+}
+
+std::int64_t date_now() { return seconds_of(base::SystemClock{}.wall()); }
+
+/// The zone in the file that is kept, where it may be used. Else the reason is in `followed`.
+std::shared_ptr<const RootZone> read_kept(FollowedRoot& followed, const dnssec::TrustAnchors& anchors,
+                                          const dnssec::Policy& policy)
+{
+    auto kept = read_root_file(followed.file, {followed.options.octets, followed.options.records});
+    if (!kept) return nullptr;
+    if (!*kept) {
+        followed.damage = kept->error();
+        return nullptr;
+    }
+    base::Problems problems;
+    auto zone = zones::build_zone((*kept)->zone, followed.file, zones::Limits{}, problems);
+    if (!zone) {
+        followed.damage = problems.front();
+        return nullptr;
+    }
+    const std::int64_t now = date_now();
+    auto copy = std::make_shared<RootZone>(std::move(zone), std::min((*kept)->confirmed, now));
+    const std::string about =
+        "the root zone kept in " + followed.file + ", serial " + std::to_string(copy->soa().serial) + ", is ";
+    const std::string distrust = judge_root(*copy, anchors, policy, now);
+    if (!distrust.empty())
+        followed.told = about + "not used: " + distrust;
+    else if (copy->expires() <= now)
+        followed.told = about + "not used: it is older than its SOA record allows";
+    else
+        followed.told = about + "in use";
+    const bool used = distrust.empty() && copy->expires() > now;
+    return used ? copy : nullptr;
 }
 
 } // namespace
@@ -142,7 +73,6 @@ void load_root_copy(resolver::RecurseOptions& options, const dnssec::TrustAnchor
     const std::string mark = mark_of(status);
     if (options.local_root_mark == mark) return;
     options.local_root_mark = mark;
-    options.local_root.reset();
     zones::Options wanted;
     wanted.local_only.enabled = false;
     wanted.zones.push_back({.name = ".",
@@ -155,20 +85,35 @@ void load_root_copy(resolver::RecurseOptions& options, const dnssec::TrustAnchor
     if (!zone) return;
     const base::WallTime now = base::SystemClock{}.wall();
     // No file was written later than now, whatever the clock said when it was.
-    auto copy = std::make_shared<ZoneCopy>(std::move(zone), std::min<std::int64_t>(status.st_mtime, seconds_of(now)));
-    const ApexSet soa{*copy, RrType::SOA};
-    constexpr std::size_t kExpireFromEnd = 8;
-    if (soa.rdatas.size() != 1 || soa.rdatas[0].size() < 22) return;
-    copy->expire_after(base::load_be32(soa.rdatas[0], soa.rdatas[0].size() - kExpireFromEnd));
-    const std::string distrust = find_distrust(*copy, anchors, options.engine.policy, seconds_of(now));
+    auto copy = std::make_shared<RootZone>(std::move(zone), std::min<std::int64_t>(status.st_mtime, seconds_of(now)));
+    const std::string distrust = judge_root(*copy, anchors, options.engine.policy, seconds_of(now));
+    const std::string refused = "the copy of the root zone in " + options.local_root_file + " is not used: ";
+    const std::string_view instead =
+        options.local_root != nullptr ? "; the copy that was there stays" : "; the root's servers are asked";
     if (!distrust.empty())
-        log::warning("the copy of the root zone in " + options.local_root_file + " is not used: " + distrust);
+        log::warning(refused + distrust + std::string{instead});
     else if (!copy->is_good(now))
-        log::warning("the copy of the root zone in " + options.local_root_file +
-                     " is not used: it is older than its "
-                     "SOA record allows");
+        log::warning(refused + "it is older than its SOA record allows" + std::string{instead});
     else
         options.local_root = std::move(copy);
+}
+
+std::shared_ptr<FollowedRoot> follow_root(resolver::RecurseOptions& options, const dnssec::TrustAnchors& anchors,
+                                          const std::shared_ptr<FollowedRoot>& before)
+{
+    if (options.local_root_transfer.from.empty()) return nullptr;
+    options.local_root.reset();
+    auto copy = before != nullptr ? before->copy() : nullptr;
+    if (copy != nullptr && !find_root_distrust(*copy, anchors, options.engine.policy, date_now()).empty()) copy.reset();
+    std::string file = state_file_of(options.local_root_transfer);
+    auto followed = before;
+    if (before == nullptr || before->options != options.local_root_transfer || before->file != file) {
+        followed = std::make_shared<FollowedRoot>(options.local_root_transfer, std::move(file));
+        if (copy == nullptr && !followed->file.empty()) copy = read_kept(*followed, anchors, options.engine.policy);
+        followed->set_copy(copy);
+    }
+    options.local_root = std::move(copy);
+    return followed;
 }
 
 } // namespace sallyport::apps

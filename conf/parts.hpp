@@ -19,6 +19,7 @@ void read_local_only(Section& resolve, zones::LocalOnlyOptions& options);       
 void read_recurse(Section& resolve, resolver::RecurseOptions& options);       // in resolve
 void read_dns64(Section& resolve, resolver::iterate::Dns64Options& options);  // in resolve
 void read_client_subnet(Section& resolve, resolver::RecurseOptions& options); // in resolve
+void read_local_root(Section& resolve, resolver::RecurseOptions& options);    // in resolve
 void read_script(Section& top, lua::Options& script, pipeline::BlockOptions& block);       // policy
 void read_admin(Section& top, admin::Options& options, admin::QueryLogOptions& query_log); // admin, query_log
 
