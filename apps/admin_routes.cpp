@@ -58,12 +58,19 @@ Response verdict(const std::string& reason, std::string_view good, std::string_v
 
 json::object to_json(const UpstreamRow& row)
 {
-    return {{"group", row.group},         {"name", row.name},
-            {"transport", row.transport}, {"open", row.open},
-            {"queries", row.queries},     {"answers", row.answers},
-            {"timeouts", row.timeouts},   {"failures", row.failures},
-            {"retries", row.retries},     {"connections", row.connections},
-            {"in_flight", row.in_flight}, {"rtt_milliseconds", row.rtt_milliseconds}};
+    return {{"group", row.group},
+            {"name", row.name},
+            {"transport", row.transport},
+            {"open", row.open},
+            {"queries", row.queries},
+            {"answers", row.answers},
+            {"timeouts", row.timeouts},
+            {"failures", row.failures},
+            {"retries", row.retries},
+            {"connections", row.connections},
+            {"in_flight", row.in_flight},
+            {"rtt_milliseconds", row.rtt_milliseconds},
+            {"addresses", json::array(row.addresses.begin(), row.addresses.end())}};
 }
 
 Response upstreams(const AdminSources& sources)

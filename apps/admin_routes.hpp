@@ -15,7 +15,8 @@ struct UpstreamRow {
     std::string group, name, transport;
     bool open = true; ///< at least one worker would ask it
     std::uint64_t queries = 0, answers = 0, timeouts = 0, failures = 0, retries = 0, connections = 0, in_flight = 0;
-    double rtt_milliseconds = 0; ///< the mean of those that know it
+    double rtt_milliseconds = 0;          ///< the mean of those that know it
+    std::vector<std::string> addresses{}; ///< where it is; none where its name could not be looked up yet
 };
 
 /// What the built-in routes tell. Each is called on the management API's own threads.

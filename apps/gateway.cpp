@@ -25,6 +25,7 @@ Gateway::Gateway(std::unique_ptr<Loaded> loaded, Control& control) : parts_(std:
 Gateway::~Gateway()
 {
     parts_->server->close();
+    parts_->root_keeper.close();
     hurry();
     for (auto& lane : parts_->lanes)
         if (lane->thread.joinable()) lane->thread.join();
@@ -61,6 +62,7 @@ base::Result<void> Gateway::start()
         change.cache = p.loaded->configuration.cache.enabled ? &p.cache : nullptr;
         change.observer = p.query_log.observer(i);
         change.give_services(*lane);
+        Parts::count_upstreams(*lane);
         lane->doors =
             std::make_unique<listeners::Doors>(lane->worker, lane->pipeline, p.loaded->identities, p.sockets.layout,
                                                std::move(p.sockets.descriptors[i]), p.router, p.secrets);
@@ -69,7 +71,7 @@ base::Result<void> Gateway::start()
     // Before any thread of a worker runs: a door that can not start is an error of the start, not of a worker.
     for (auto& lane : p.lanes)
         if (auto started = lane->doors->start(); !started) return started.error();
-    p.keeper.start(p.loaded->snapshot_options(), p.loaded->cache_fingerprint);
+    p.keeper.start(p.loaded->snapshot_options(), p.loaded->cache_fingerprint, p.loaded->resolver->recurse.store);
     p.lanes_running = p.loaded->configuration.workers;
     for (auto& lane : p.lanes) lane->thread = std::thread([this, &lane = *lane] { parts_->run_lane(lane); });
     p.query_log.start();

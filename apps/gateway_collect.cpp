@@ -18,6 +18,7 @@ void add(std::vector<UpstreamRow>& rows, std::vector<unsigned>& with_rtt, const 
     if (found == rows.end()) {
         rows.push_back({std::string(report.group), std::string(report.name), std::string(report.transport), false});
         with_rtt.push_back(0);
+        for (const base::IpAddress& address : report.addresses) rows.back().addresses.push_back(address.to_string());
     }
     UpstreamRow& row = rows[index];
     row.open = row.open || report.open;
@@ -81,6 +82,7 @@ void Gateway::collect(Statistics& statistics) const
         statistics.add(name, help, counter);
     };
     p.rollover.collect(statistics);
+    p.root_keeper.collect(statistics);
     p.query_log.each_counter(add);
     p.server->stats().each(add);
     add("reloads_total", "Configurations taken over while running", p.reloads);
@@ -102,17 +104,17 @@ std::vector<UpstreamRow> Gateway::upstreams() const
     return rows;
 }
 
-void Gateway::Parts::ask_for_upstreams()
+void Gateway::Parts::ask_for_upstreams() { on_every_lane(count_upstreams); }
+
+void Gateway::Parts::count_upstreams(Lane& lane)
 {
-    on_every_lane([](Lane& lane) {
-        std::uint32_t all = 0, open = 0;
-        lane.resolver.each_upstream([&](const resolver::UpstreamReport& report) {
-            ++all;
-            if (report.open) ++open;
-        });
-        lane.upstreams.store(all, std::memory_order_relaxed);
-        lane.upstreams_open.store(open, std::memory_order_relaxed);
+    std::uint32_t all = 0, open = 0;
+    lane.resolver.each_upstream([&](const resolver::UpstreamReport& report) {
+        ++all;
+        if (report.open) ++open;
     });
+    lane.upstreams.store(all, std::memory_order_relaxed);
+    lane.upstreams_open.store(open, std::memory_order_relaxed);
 }
 
 std::string Gateway::sick() const
@@ -133,7 +135,11 @@ std::string Gateway::unready() const
         all += lane->upstreams.load(std::memory_order_relaxed);
         open += lane->upstreams_open.load(std::memory_order_relaxed);
     }
-    return all > 0 && open == 0 ? "no upstream answers" : "";
+    if (all == 0 || open > 0) return {};
+    std::string waiting;
+    for (const std::string& host : p.resolutions.addresses().missing())
+        waiting += (waiting.empty() ? "the addresses of upstreams are not known yet: " : ", ") + host;
+    return waiting.empty() ? "no upstream answers" : waiting;
 }
 
 } // namespace sallyport::apps

@@ -8,6 +8,7 @@
 #include "apps/handover.hpp"
 #include "apps/lane.hpp"
 #include "apps/rollover.hpp"
+#include "apps/root_keeper.hpp"
 #include "resolver/shared.hpp"
 
 #include <mutex>
@@ -44,6 +45,7 @@ struct Gateway::Parts {
     std::unique_ptr<FileWatch> file_watch;
     base::Instant next_file_look{};
     Rollover rollover;
+    RootKeeper root_keeper{clock};
     std::vector<std::string> told_restarts; ///< what the log has said needs a restart
 
     base::Counter reloads, reloads_refused;
@@ -72,6 +74,7 @@ struct Gateway::Parts {
 
     // Telling (gateway_collect.cpp).
     void ask_for_upstreams();
+    static void count_upstreams(Lane& lane);
     void collect_lane(const Lane& lane, Statistics& statistics) const;
     [[nodiscard]] LaneView view(Lane& lane) const
     {

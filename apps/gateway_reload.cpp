@@ -147,7 +147,8 @@ void Gateway::Parts::publish(Fresh& fresh)
     const auto& configuration = fresh.loaded->configuration;
     const auto layout_before = sockets.layout;
     query_log.adopt(std::move(fresh.query_log));
-    keeper.reconfigure(fresh.loaded->snapshot_options(), fresh.loaded->cache_fingerprint);
+    keeper.reconfigure(fresh.loaded->snapshot_options(), fresh.loaded->cache_fingerprint,
+                       fresh.loaded->resolver->recurse.store);
     cache.reconfigure(configuration.cache);
     if (!configuration.cache.enabled) (void)cache.flush_all();
     for (unsigned i = 0; i < fresh.changes.size(); ++i) {
@@ -232,6 +233,7 @@ void Gateway::tick()
     std::erase_if(p.leaving, [&](const auto& gone) { return gone.until <= now; });
     p.ask_for_upstreams();
     if (!p.stopping) p.rollover.tick(*this);
+    if (!p.stopping) p.root_keeper.tick(*this);
     if (p.file_watch && now >= p.next_file_look) {
         p.next_file_look = now + p.loaded->configuration.watch_every;
         if (p.file_watch->changed()) {

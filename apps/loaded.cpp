@@ -75,9 +75,9 @@ void load_script(Loaded& loaded, base::Problems& problems)
 }
 
 /// An upstream that is one of our own doors would be asked for ever by itself.
-void check_upstreams(const Loaded& loaded, base::Problems& problems)
+void check_upstreams(Loaded& loaded, base::Problems& problems)
 {
-    std::vector<resolver::OwnAddress> own;
+    auto& own = loaded.configuration.resolver.own;
     for (const listeners::Port& port : loaded.ports) {
         if (!port.address.unix_path.empty() || !port.address.systemd_name.empty()) continue;
         own.push_back(
@@ -109,6 +109,7 @@ std::vector<std::string> watched_files(const Loaded& loaded)
     files.insert(files.end(), loaded.zone_files.begin(), loaded.zone_files.end());
     for (const auto& group : configuration.resolver.groups)
         for (const auto& upstream : group.upstreams) files.push_back(upstream.ca_file);
+    for (const auto& server : configuration.resolver.bootstrap) files.push_back(server.ca_file);
     files.push_back(configuration.admin.token_file);
     for (std::string& file : recursion_files(loaded)) files.push_back(std::move(file));
     if (loaded.script) files.insert(files.end(), loaded.script->files().begin(), loaded.script->files().end());

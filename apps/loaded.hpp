@@ -15,6 +15,7 @@
 namespace sallyport::apps {
 
 struct FollowedAnchors;
+struct FollowedRoot;
 
 /// A configuration with everything it names read and checked: what `run` serves and `check` reports on.
 struct Loaded {
@@ -24,6 +25,7 @@ struct Loaded {
     std::vector<std::string> zone_files; ///< what was read for them, `$INCLUDE`d ones too
     std::shared_ptr<const resolver::Options> resolver;
     std::shared_ptr<FollowedAnchors> followed;              ///< null where no trust anchor is followed
+    std::shared_ptr<FollowedRoot> root;                     ///< null where no root zone is transferred
     std::shared_ptr<const lua::Script> script;              ///< null without a script
     std::shared_ptr<certs::TicketKeys> tickets;             ///< null without an encrypted door
     std::shared_ptr<const certs::TlsIdentities> identities; ///< null without an encrypted door

@@ -75,6 +75,7 @@ void load_recursion(Loaded& loaded, const Loaded* before, base::Problems& proble
                              : anchors       ? *anchors
                                              : dnssec::TrustAnchors{};
         load_root_copy(options.recurse, trusted, problems);
+        loaded.root = follow_root(options.recurse, trusted, before != nullptr ? before->root : nullptr);
     }
 }
 

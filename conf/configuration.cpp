@@ -386,7 +386,7 @@ std::set<std::string> known_keys()
                                              "zones: [{name: a, records: [b]}]\n"
                                              "certificates: {files: [{chain: a, key: b}]}\n"
                                              "query_log: {outputs: [{file: a}]}\n"
-                                             "resolve: {upstreams: [{url: 192.0.2.1}], "
+                                             "resolve: {upstreams: [{url: 192.0.2.1}], bootstrap: [{url: 192.0.2.1}], "
                                              "groups: [{name: a, upstreams: [{url: 192.0.2.1}]}], "
                                              "routes: [{zones: [a], to: a}], "
                                              "stubs: [{zone: a, servers: [192.0.2.1]}], "

@@ -233,28 +233,30 @@ void read_minimisation(Section& section, resolver::iterate::Options& engine)
     engine.qname_minimisation_strict = word == Minimisation::strict;
 }
 
-/// RFC 8806
-void read_local_root(Section& resolve, RecurseOptions& options)
-{
-    Section section{resolve.reading(), resolve.map("local_root"), "resolve.local_root"};
-    section.path("file", options.local_root_file);
-    options.local_root_position = section.position_of("file");
-}
-
 /// RFC 9539
 void read_opportunistic(Section& resolve, RecurseOptions& options)
 {
-    enum class Way : std::uint8_t { off, tls };
+    enum class Way : std::uint8_t { off, tls, quic, both };
     auto way = Way::off;
-    resolve.choice<Way>("opportunistic", way, {{"off", Way::off}, {"tls", Way::tls}});
-    options.opportunistic_tls = way == Way::tls;
+    resolve.choice<Way>("opportunistic", way,
+                        {{"off", Way::off}, {"tls", Way::tls}, {"quic", Way::quic}, {"both", Way::both}});
+    options.opportunistic_tls = way == Way::tls || way == Way::both;
+    options.opportunistic_quic = way == Way::quic || way == Way::both;
+#ifndef SALLYPORT_HAS_QUIC
+    if (options.opportunistic_quic)
+        resolve.reading().complain(resolve.position_of("opportunistic"),
+                                   "'resolve.opportunistic': this build has no QUIC (libngtcp2 1.11 was not found); "
+                                   "expected off or tls");
+#endif
     resolve.number("tls_port", options.tls_port, 1, 65'535);
+    resolve.number("quic_port", options.quic_port, 1, 65'535);
     Section section{resolve.reading(), resolve.map("opportunistic_limits"), "resolve.opportunistic_limits"};
     section.duration("timeout", options.encrypted.timeout, milliseconds{100}, seconds{30});
     section.duration("persistence", options.encrypted.persistence, minutes{1}, hours{24 * 30});
     section.duration("damping", options.encrypted.damping, minutes{1}, hours{24 * 30});
     section.number("servers", options.encrypted.servers, 16, 1'000'000);
     section.number("probes", options.encrypted.probes, 1, 1'000);
+    section.number("sessions", options.encrypted.sessions, 0, 100'000);
 }
 
 } // namespace

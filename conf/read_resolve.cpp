@@ -66,12 +66,19 @@ void read_security(Section& entry, UpstreamOptions& upstream)
                                                     "'pins' mean nothing there; expected tls://, https:// or quic://");
 }
 
-void check_reachable(Reading& reading, const UpstreamOptions& upstream)
+/// The system's resolver is never asked: it may be this gateway, and then nobody would ever be asked.
+void check_reachable(Reading& reading, const resolver::Options& options)
 {
-    if (!upstream.addresses.empty() || upstream.host.empty()) return;
-    reading.complain(upstream.position, "'" + upstream.host +
-                                            "' is a name, and there is nobody yet who could look it up; expected "
-                                            "'addresses' beside 'url': { url: …, addresses: [192.0.2.1] }");
+    if (!options.bootstrap.empty()) return;
+    for (const GroupOptions& group : options.groups) {
+        for (const UpstreamOptions& upstream : group.upstreams) {
+            if (!upstream.addresses.empty() || upstream.host.empty()) continue;
+            reading.complain(upstream.position, "'" + upstream.host +
+                                                    "' is a name, and there is nobody who could look it up; expected "
+                                                    "'addresses' beside 'url': { url: …, addresses: [192.0.2.1] }, or "
+                                                    "servers that are asked for it: 'resolve.bootstrap: [192.0.2.53]'");
+        }
+    }
 }
 
 void read_upstream_map(Reading& reading, const YamlNode& item, const std::string& path, UpstreamOptions& upstream)
@@ -89,11 +96,11 @@ void read_upstream_map(Reading& reading, const YamlNode& item, const std::string
     read_security(entry, upstream);
 }
 
-void read_upstreams(Section& section, GroupOptions& group)
+void read_upstreams(Section& section, GroupOptions& group, std::string_view key = "upstreams")
 {
     Reading& reading = section.reading();
-    const std::string path = section.path_of("upstreams") + "[]";
-    for (const YamlNode& item : section.items("upstreams")) {
+    const std::string path = section.path_of(key) + "[]";
+    for (const YamlNode& item : section.items(key)) {
         UpstreamOptions upstream;
         upstream.position = reading.position(item);
         if (item.kind == YamlNode::Kind::scalar) {
@@ -105,7 +112,6 @@ void read_upstreams(Section& section, GroupOptions& group)
         } else {
             read_upstream_map(reading, item, path, upstream);
         }
-        check_reachable(reading, upstream);
         const bool known = std::any_of(group.upstreams.begin(), group.upstreams.end(),
                                        [&](const UpstreamOptions& other) { return other.name == upstream.name; });
         if (known) reading.complain(item, "the group has an upstream '" + upstream.name + "' already");
@@ -114,6 +120,32 @@ void read_upstreams(Section& section, GroupOptions& group)
     if (group.upstreams.size() > resolver::kMaxUpstreams)
         reading.complain(group.position,
                          "a group has at most " + std::to_string(resolver::kMaxUpstreams) + " upstreams");
+}
+
+/// Servers that are asked where upstreams are: by address, or there would be nobody to ask where they are themselves.
+void read_bootstrap(Section& resolve, resolver::Options& options)
+{
+    Reading& reading = resolve.reading();
+    GroupOptions servers;
+    servers.position = resolve.position_of("bootstrap");
+    read_upstreams(resolve, servers, "bootstrap");
+    for (const UpstreamOptions& server : servers.upstreams)
+        if (server.addresses.empty() && !server.host.empty())
+            reading.complain(server.position, "'" + server.host +
+                                                  "' is a name; expected a bootstrap server by its address, like "
+                                                  "9.9.9.9 or tls://9.9.9.9#dns.quad9.net");
+    options.bootstrap = std::move(servers.upstreams);
+    resolver::BootstrapLimits& limits = options.bootstrap_limits;
+    Section section{reading, resolve.map("bootstrap_limits"), "resolve.bootstrap_limits"};
+    section.number("addresses", limits.addresses, 1, 64);
+    section.number("look_ups", limits.look_ups, 1, 64);
+    section.duration("time", limits.time, milliseconds{100}, minutes{1});
+    section.number("aliases", limits.aliases, 0, 32);
+    section.duration("least_ttl", limits.least_ttl, seconds{1}, hours{24});
+    section.duration("most_ttl", limits.most_ttl, seconds{1}, hours{24 * 7});
+    if (limits.most_ttl < limits.least_ttl)
+        reading.complain(section.position_of("most_ttl"),
+                         "'resolve.bootstrap_limits.most_ttl' is less than 'least_ttl'");
 }
 
 void read_strategy(Section& section, GroupOptions& group)
@@ -310,6 +342,8 @@ void read_resolve(Section& top, resolver::Options& options, zones::LocalOnlyOpti
     read_upstreams(section, shorthand);
     if (!shorthand.upstreams.empty()) options.groups.push_back(std::move(shorthand));
     read_groups(section, options);
+    read_bootstrap(section, options);
+    check_reachable(section.reading(), options);
     // Whoever names upstreams wants them asked.
     options.mode = options.groups.empty() ? Mode::off : Mode::forward;
     section.choice<Mode>("mode", options.mode,

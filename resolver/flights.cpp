@@ -14,7 +14,7 @@ constexpr base::Duration kGrace = std::chrono::milliseconds{300};
 constexpr base::Duration kUnreachableFor = std::chrono::seconds{1};
 constexpr base::Duration kLeastBudget = std::chrono::milliseconds{500};
 // Where there are too many questions, one that had this long makes room for a new one.
-constexpr base::Duration kHadItsChance = std::chrono::milliseconds{200};
+constexpr base::Duration kFlightHadItsChance = std::chrono::milliseconds{200};
 
 cache::Key cache_key(const FlightKey& key) noexcept
 {
@@ -87,7 +87,7 @@ bool Resolver::Parts::make_room(base::Instant now)
 bool Resolver::Parts::make_way(Pending& oldest, base::Instant now)
 {
     const bool about_to_move = oldest.WorkHook::is_linked();
-    if (about_to_move || now - oldest.began < kHadItsChance) return false;
+    if (about_to_move || now - oldest.began < kFlightHadItsChance) return false;
     oldest.timer.cancel();
     leaving.push_back(take(oldest)); // who waits hears at the end of this wake-up, not from within `resolve`
     worker.flush_later(flush);

@@ -34,28 +34,32 @@ bool is_ours(const base::IpAddress& address, const OwnAddress& own, std::span<co
 
 } // namespace
 
+bool is_own_door(const base::IpAddress& address, std::uint16_t port, base::Transport transport,
+                 std::span<const OwnAddress> own, std::span<const base::IpAddress> local) noexcept
+{
+    return std::any_of(own.begin(), own.end(), [&](const OwnAddress& one) {
+        return one.endpoint.port == port && same_socket(one.transport, transport) && is_ours(address, one, local);
+    });
+}
+
 bool check_loops(const Options& options, std::span<const OwnAddress> own, std::span<const base::IpAddress> local,
                  base::Problems& problems)
 {
     bool good = true;
-    for (const GroupOptions& group : options.groups) {
-        for (const UpstreamOptions& upstream : group.upstreams) {
-            for (const base::IpAddress& address : upstream.addresses) {
-                const bool loop = std::any_of(own.begin(), own.end(), [&](const OwnAddress& one) {
-                    return one.endpoint.port == upstream.port && same_socket(one.transport, upstream.transport) &&
-                           is_ours(address, one, local);
-                });
-                if (!loop) continue;
-                good = false;
-                const std::string where = base::Endpoint{address, upstream.port, 0}.to_string();
-                problems.push_back(
-                    {base::ErrorCode::conflict,
-                     "the upstream '" + upstream.name + "' (" + where +
-                         ") is this gateway itself: it would ask itself for ever; expected another server",
-                     upstream.position});
-            }
+    const auto check = [&](const UpstreamOptions& upstream, const std::string& what) {
+        for (const base::IpAddress& address : upstream.addresses) {
+            if (!is_own_door(address, upstream.port, upstream.transport, own, local)) continue;
+            good = false;
+            const std::string where = base::Endpoint{address, upstream.port, 0}.to_string();
+            problems.push_back({base::ErrorCode::conflict,
+                                "the " + what + " '" + upstream.name + "' (" + where +
+                                    ") is this gateway itself: it would ask itself for ever; expected another server",
+                                upstream.position});
         }
-    }
+    };
+    for (const GroupOptions& group : options.groups)
+        for (const UpstreamOptions& upstream : group.upstreams) check(upstream, "upstream");
+    for (const UpstreamOptions& server : options.bootstrap) check(server, "bootstrap server");
     return good;
 }
 

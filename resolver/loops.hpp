@@ -9,14 +9,13 @@
 
 namespace sallyport::resolver {
 
-/// An address that this gateway listens on, and what it speaks there. A wildcard address stands for all of ours.
-struct OwnAddress {
-    base::Endpoint endpoint;
-    base::Transport transport = base::Transport::udp; ///< `udp` and `tcp` of a Do53 door are two
-};
+/// Whether who asks there by this transport asks one of our own doors. `local` are the addresses of this machine's
+/// interfaces, for doors that listen on all.
+[[nodiscard]] bool is_own_door(const base::IpAddress& address, std::uint16_t port, base::Transport transport,
+                               std::span<const OwnAddress> own, std::span<const base::IpAddress> local) noexcept;
 
-/// A gateway that forwards to itself answers nobody: complains of each upstream that is one of our own addresses.
-/// False where there is one. `local` are the addresses of this machine's interfaces, for doors that listen on all.
+/// A gateway that forwards to itself answers nobody: complains of each upstream and bootstrap server that is one of our
+/// own addresses. False where there is one.
 bool check_loops(const Options& options, std::span<const OwnAddress> own, std::span<const base::IpAddress> local,
                  base::Problems& problems);
 

@@ -25,9 +25,11 @@ struct UpstreamOptions {
     base::Transport transport = base::Transport::udp;
     std::string host; ///< a name or an address, as written
     std::uint16_t port = 53;
-    std::vector<base::IpAddress> addresses; ///< where `host` is a name: bootstrap; else that one address
-    std::string server_name;                ///< TLS name to check; by default `host`
-    std::string ca_file;                    ///< PEM; empty: the system's
+    /// `host`, where that is an address; else what was given with it, and where that is nothing, what the bootstrap
+    /// servers say.
+    std::vector<base::IpAddress> addresses;
+    std::string server_name; ///< TLS name to check; by default `host`
+    std::string ca_file;     ///< PEM; empty: the system's
     bool verify = true;
     std::vector<std::string> spki_pins; ///< base64 of SHA-256 of the key; where given, one must fit (RFC 7858 §4.2)
     std::string doh_path = "/dns-query";
@@ -75,9 +77,32 @@ struct Limits {
     std::chrono::milliseconds backoff_most = 60s;
 };
 
+/// How the names of upstreams that have no `addresses` are looked up.
+struct BootstrapLimits {
+    std::uint32_t addresses = 16;         ///< kept of one upstream
+    std::uint32_t look_ups = 4;           ///< names looked up at once
+    std::chrono::milliseconds time = 5s;  ///< of one look-up, all tries
+    unsigned aliases = 8;                 ///< followed in one look-up
+    std::chrono::seconds least_ttl = 60s; ///< what is said to be shorter counts as this
+    std::chrono::seconds most_ttl = 24h;
+
+    bool operator==(const BootstrapLimits&) const = default;
+};
+
+/// An address that this gateway listens on, and what it speaks there. A wildcard address stands for all of ours.
+struct OwnAddress {
+    base::Endpoint endpoint;
+    base::Transport transport = base::Transport::udp; ///< `udp` and `tcp` of a Do53 door are two
+};
+
 struct Options {
     Mode mode = Mode::off;
     std::vector<GroupOptions> groups; ///< the first is the default one
+    /// Servers, by address, that are asked for the addresses of upstreams and for nothing else. The system's resolver
+    /// is never asked: it may be this gateway.
+    std::vector<UpstreamOptions> bootstrap;
+    BootstrapLimits bootstrap_limits;
+    std::vector<OwnAddress> own; ///< our own doors: no upstream is to be found there
     std::vector<RouteOptions> routes;
     bool validate = false; ///< `forward`: what upstreams say is validated here (RFC 4035 §4); `recurse` always does
     bool first = false;    ///< `forward`, validated: where the default group fails, name servers are asked

@@ -1,5 +1,7 @@
 #include "resolver/recurse.hpp"
 
+#include "base/thread_clock.hpp"
+
 #include <algorithm>
 #include <chrono>
 #include <utility>
@@ -12,15 +14,15 @@ constexpr std::size_t kLateSockets = 32;
 // Between two queries, of each family; within `RecurseLimits::sockets`.
 constexpr std::size_t kRestingSockets = 128;
 
-std::unique_ptr<net::client::SessionFactory> make_factory(base::Transport transport)
+std::unique_ptr<net::client::SessionFactory> make_tcp_factory()
 {
     net::client::PeerOptions peer;
-    peer.transport = transport;
-    // RFC 9539 §4.6.3.3: whoever shows a certificate, it is not looked at. There is nothing to fall back to but plain.
-    peer.tls.verify = false;
+    peer.transport = base::Transport::tcp;
     auto made = net::client::SessionFactory::make(peer);
     return made ? std::move(*made) : nullptr;
 }
+
+const base::ThreadClock kProcessorTime;
 
 } // namespace
 
@@ -28,18 +30,15 @@ Recursor::Recursor(net::Worker& worker, const RecurseOptions& options, RecurseSt
     : worker_(worker),
       limits_(options.limits),
       encrypted_limits_(options.limits),
-      tls_port_(options.tls_port),
       stats_(stats),
       groups_(groups),
       store_(options.store),
-      streams_made_by_(make_factory(base::Transport::tcp)),
-      tls_made_by_(options.opportunistic_tls ? make_factory(base::Transport::dot) : nullptr),
+      streams_made_by_(make_tcp_factory()),
       engine_(new iterate::Engine{worker.clock(), worker.random(), static_cast<iterate::Upstream&>(*this), *store_,
-                                  options.engine})
+                                  options.engine, &kProcessorTime})
 {
     local_root_ = options.local_root;
-    encrypted_limits_.connect = options.encrypted.timeout;
-    if (tls_made_by_) encrypted_.emplace(options.encrypted);
+    prepare_encrypted(options);
 }
 
 Recursor::~Recursor()
@@ -47,7 +46,9 @@ Recursor::~Recursor()
     engine_.reset(); // it may cancel what it waits for
     stats_.sockets.sub(sockets_.size());
     stats_.connections.sub(streams_.size());
-    stats_.encrypted_servers.sub(speaking_told_);
+    encrypted_.reset();
+    tell_speaking();
+    stats_.encrypted_sessions.sub(sessions_.size());
 }
 
 void Recursor::resolve(const iterate::Question& question, iterate::Done done, iterate::Watcher watcher)
@@ -89,7 +90,7 @@ void Recursor::send(const iterate::Ask& ask) noexcept
 void Recursor::send_plain(iterate::Token token, const base::Endpoint& server, bool tcp, base::Bytes message)
 {
     if (tcp) {
-        if (!ask_stream(token, server, false, {message.begin(), message.end()})) fail_later(token);
+        if (!ask_stream(token, server, base::Transport::tcp, {message.begin(), message.end()})) fail_later(token);
     } else if (has_free_socket()) {
         open_socket(token, server, message);
     } else if (waiting_.size() < limits_.waiting) {
@@ -223,19 +224,19 @@ void Recursor::socket_failed(iterate::Token token) noexcept
 
 // ---- connections
 
-RecurseStream* Recursor::find_stream(const base::Endpoint& server, bool encrypted, std::uint16_t id,
+RecurseStream* Recursor::find_stream(const base::Endpoint& server, base::Transport transport, std::uint16_t id,
                                      unsigned& count) noexcept
 {
     RecurseStream* best = nullptr;
     for (const auto& stream : streams_) {
-        if (stream->server() != server || stream->is_encrypted() != encrypted) continue;
+        if (stream->server() != server || stream->transport() != transport) continue;
         ++count;
         if (stream->has_room(id) && (best == nullptr || stream->load() < best->load())) best = stream.get();
     }
     return best;
 }
 
-RecurseStream* Recursor::open_stream(const base::Endpoint& server, bool encrypted)
+RecurseStream* Recursor::open_stream(const base::Endpoint& server, base::Transport transport)
 {
     if (streams_.size() >= limits_.connections || !has_free_socket()) {
         const auto unused =
@@ -244,10 +245,12 @@ RecurseStream* Recursor::open_stream(const base::Endpoint& server, bool encrypte
         stats_.connections_full.add();
         return nullptr;
     }
-    const auto& factory = encrypted ? tls_made_by_ : streams_made_by_;
+    const auto which = encryption_of(transport);
+    const auto& factory = which ? encrypted_made_by_[index_of(*which)] : streams_made_by_;
     if (!factory) return nullptr;
     auto made = std::make_unique<RecurseStream>(static_cast<RecurseStreamUser&>(*this), worker_,
-                                                encrypted ? encrypted_limits_ : limits_, server, encrypted);
+                                                which ? encrypted_limits_ : limits_, server, transport,
+                                                which ? session_of(server.address, *which) : nullptr);
     if (!made->open(*factory, worker_.now())) {
         stats_.send_failures.add();
         return nullptr;
@@ -258,13 +261,13 @@ RecurseStream* Recursor::open_stream(const base::Endpoint& server, bool encrypte
     return streams_.back().get();
 }
 
-bool Recursor::ask_stream(iterate::Token token, const base::Endpoint& server, bool encrypted,
+bool Recursor::ask_stream(iterate::Token token, const base::Endpoint& server, base::Transport transport,
                           std::vector<std::uint8_t> message)
 {
     unsigned count = 0;
-    RecurseStream* stream = find_stream(server, encrypted, base::load_be16(message, 0), count);
+    RecurseStream* stream = find_stream(server, transport, base::load_be16(message, 0), count);
     if (stream == nullptr && count >= limits_.connections_per_server) stats_.connections_full.add();
-    if (stream == nullptr && count < limits_.connections_per_server) stream = open_stream(server, encrypted);
+    if (stream == nullptr && count < limits_.connections_per_server) stream = open_stream(server, transport);
     if (stream == nullptr) return false;
     carried_[token].stream = stream;
     stream->ask(token, std::move(message));
@@ -275,10 +278,10 @@ bool Recursor::stream_answered(iterate::Token token, base::Bytes message) noexce
 {
     touched();
     const auto carried = carried_.find(token);
-    if (encrypted_ && carried != carried_.end() && carried->second.plain)
-        encrypted_->answered(carried->second.plain->server.address, worker_.now());
+    const auto hidden = carried == carried_.end() ? std::nullopt : carried->second.hidden;
+    if (hidden) note_answered(*hidden);
     if (!engine_->answer(token, message)) return false;
-    carried_.erase(token);
+    if (carried_.erase(token) > 0 && hidden) stats_.over[index_of(hidden->way)].answers.add();
     return true;
 }
 
@@ -290,12 +293,12 @@ void Recursor::stream_failed(iterate::Token token, std::vector<std::uint8_t> mes
     if (again && !carried->second.again && ended != nullptr) {
         carried->second.again = true;
         stats_.asked_again.add();
-        if (ask_stream(token, ended->server(), ended->is_encrypted(), message)) return;
+        if (ask_stream(token, ended->server(), ended->transport(), message)) return;
     }
-    const auto plain = carried_.at(token).plain;
+    const auto hidden = carried_.at(token).hidden;
     carried_.erase(token);
-    if (plain)
-        fall_back(token, *plain, std::move(message));
+    if (hidden)
+        fall_back(token, *hidden, std::move(message));
     else
         fail_later(token);
 }

@@ -13,6 +13,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -47,16 +48,18 @@ private:
         base::Endpoint server;
         std::vector<std::uint8_t> message;
     };
-    /// How a query over TLS would go otherwise.
-    struct Plain {
-        base::Endpoint server;
+    /// A query over TLS or QUIC, and how it would go otherwise.
+    struct Hidden {
+        base::Endpoint server; ///< in plain DNS
         bool tcp = false;
         std::size_t size = 0; ///< without padding
+        Encryption way{};     ///< over which it is asked now
+        bool moved = false;   ///< it has been asked over the other one
     };
     struct Carried {
         RecurseStream* stream = nullptr;
         bool again = false; ///< it has been sent on a second connection
-        std::optional<Plain> plain{};
+        std::optional<Hidden> hidden{};
     };
 
     void send(const iterate::Ask& ask) noexcept override;
@@ -76,20 +79,26 @@ private:
     [[nodiscard]] std::unique_ptr<RecurseSocket> take_socket(bool v4);
     void let_rest(std::unique_ptr<RecurseSocket> socket) noexcept;
     void keep_for_late(iterate::Token token) noexcept;
-    bool ask_stream(iterate::Token token, const base::Endpoint& server, bool encrypted,
+    bool ask_stream(iterate::Token token, const base::Endpoint& server, base::Transport transport,
                     std::vector<std::uint8_t> message);
-    [[nodiscard]] RecurseStream* find_stream(const base::Endpoint& server, bool encrypted, std::uint16_t id,
+    [[nodiscard]] RecurseStream* find_stream(const base::Endpoint& server, base::Transport transport, std::uint16_t id,
                                              unsigned& count) noexcept;
-    [[nodiscard]] RecurseStream* open_stream(const base::Endpoint& server, bool encrypted);
+    [[nodiscard]] RecurseStream* open_stream(const base::Endpoint& server, base::Transport transport);
     void send_plain(iterate::Token token, const base::Endpoint& server, bool tcp, base::Bytes message);
     [[nodiscard]] bool ask_copy(const iterate::Ask& ask);
     // RFC 9539 (recurse_encrypted.cpp)
+    void prepare_encrypted(const RecurseOptions& options);
     [[nodiscard]] bool ask_encrypted(const iterate::Ask& ask);
-    void probe(const base::IpAddress& server);
+    [[nodiscard]] bool ask_over(iterate::Token token, const Hidden& hidden, std::vector<std::uint8_t> message);
+    void probe(const base::IpAddress& server, Encryption which);
+    [[nodiscard]] base::Endpoint encrypted_endpoint(const base::IpAddress& server, Encryption which) const noexcept;
+    [[nodiscard]] std::shared_ptr<net::client::Memory> session_of(const base::IpAddress& server, Encryption which);
+    void forget_session(const base::IpAddress& server, Encryption which) noexcept;
     void tell_speaking() noexcept;
     void note_end_of_encrypted(const RecurseStream& stream, bool with_queries) noexcept;
+    void note_answered(const Hidden& hidden) noexcept;
     void note_unanswered(const Carried& carried) noexcept;
-    void fall_back(iterate::Token token, const Plain& plain, std::vector<std::uint8_t> message) noexcept;
+    void fall_back(iterate::Token token, Hidden hidden, std::vector<std::uint8_t> message) noexcept;
     [[nodiscard]] bool has_free_socket() const noexcept;
     void fail_later(iterate::Token token);
     /// The engine was entered: its next deadline may be another.
@@ -99,15 +108,19 @@ private:
 
     net::Worker& worker_;
     RecurseLimits limits_;
-    RecurseLimits encrypted_limits_; // the same, with the time that a connection over TLS may take to open
-    std::uint16_t tls_port_;
-    std::optional<EncryptedServers> encrypted_; // where servers are asked over TLS
+    RecurseLimits encrypted_limits_;            // the same, with the time that an encrypted connection may take to open
+    std::optional<EncryptedServers> encrypted_; // where servers are asked over TLS or QUIC
+    std::array<std::uint16_t, kEncryptions> encrypted_ports_{};
+    std::array<std::unique_ptr<net::client::SessionFactory>, kEncryptions> encrypted_made_by_; // null: not asked so
+    using Sessions = std::array<std::shared_ptr<net::client::Memory>, kEncryptions>;
+    std::unordered_map<base::IpAddress, Sessions, EncryptedServers::Hash> sessions_; // to be resumed
+    std::size_t most_sessions_ = 0;
     std::size_t speaking_told_ = 0;
+    std::array<std::size_t, kEncryptions> speaking_told_each_{};
     RecurseStats& stats_;
     GroupAsker* groups_;
     std::shared_ptr<cache::RrsetStore> store_;
     std::unique_ptr<net::client::SessionFactory> streams_made_by_; // null where the system gave none
-    std::unique_ptr<net::client::SessionFactory> tls_made_by_;     // null where nobody is asked so
     std::unordered_map<iterate::Token, std::unique_ptr<RecurseSocket>> sockets_;
     std::array<std::vector<std::unique_ptr<RecurseSocket>>, 2> resting_; // without port: of IPv4, of IPv6
     std::map<iterate::Token, Waiting> waiting_;                          // for a socket, the oldest first

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/ip_address.hpp"
+#include "base/transport.hpp"
 #include "net/client/connection.hpp"
 #include "net/client/factory.hpp"
 #include "net/worker.hpp"
@@ -10,6 +11,7 @@
 #include <cstdint>
 #include <memory>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace sallyport::resolver {
@@ -34,23 +36,33 @@ protected:
     ~RecurseStreamUser() = default;
 };
 
-/// One TCP or TLS connection to a name server, with many queries in flight (RFC 7766 §6.2.1.1).
+/// One connection to a name server over TCP, TLS or QUIC, with many queries in flight (RFC 7766 §6.2.1.1, RFC 9250).
 class RecurseStream final : private net::client::SessionUser {
 public:
     RecurseStream(RecurseStreamUser& user, net::Worker& worker, const RecurseLimits& limits,
-                  const base::Endpoint& server, bool encrypted = false) noexcept
-        : user_(user), worker_(worker), limits_(limits), server_(server), encrypted_(encrypted)
+                  const base::Endpoint& server, base::Transport transport = base::Transport::tcp,
+                  std::shared_ptr<net::client::Memory> memory = nullptr) noexcept
+        : user_(user),
+          worker_(worker),
+          limits_(limits),
+          server_(server),
+          transport_(transport),
+          memory_(std::move(memory))
     {
     }
 
-    /// Begins to connect. False: nothing came of it at once.
+    /// Begins to connect, taking up what `memory` has of an earlier session. False: nothing came of it at once.
     [[nodiscard]] bool open(const net::client::SessionFactory& factory, base::Instant now);
     [[nodiscard]] const base::Endpoint& server() const noexcept { return server_; }
     /// Whether it takes a query with that id.
     [[nodiscard]] bool has_room(std::uint16_t id) const noexcept;
     [[nodiscard]] std::size_t load() const noexcept { return in_flight_.size(); }
-    [[nodiscard]] bool is_encrypted() const noexcept { return encrypted_; }
+    [[nodiscard]] base::Transport transport() const noexcept { return transport_; }
     [[nodiscard]] bool is_ready() const noexcept { return ready_; }
+    /// It ends at our own wish.
+    [[nodiscard]] bool is_released() const noexcept { return released_; }
+    /// What came over it was against the protocol.
+    [[nodiscard]] bool is_broken() const noexcept { return broken_; }
     /// When something came over it last; before all times where nothing did.
     [[nodiscard]] base::Instant received() const noexcept { return received_; }
     void ask(iterate::Token token, std::vector<std::uint8_t> message);
@@ -71,9 +83,11 @@ private:
     void session_ready() noexcept override
     {
         ready_ = true;
+        used_ = worker_.now();
         user_.stream_ready(*this);
     }
     void answered(const net::client::Answer& answer) noexcept override;
+    void answered(std::uint16_t id, base::Bytes message) noexcept;
     void unanswered(std::uint16_t tag, unsigned http_status, std::string_view reason) noexcept override;
 
     void readable(std::uint32_t events, base::Instant now) noexcept;
@@ -88,7 +102,8 @@ private:
     net::Worker& worker_;
     const RecurseLimits& limits_;
     base::Endpoint server_;
-    bool encrypted_;
+    base::Transport transport_;
+    std::shared_ptr<net::client::Memory> memory_; // outlives the connection; null: nothing is taken up
     std::unique_ptr<net::client::Connection> connection_;
     net::Watch watch_{net::Watch::of<&RecurseStream::readable>(*this)}; // goes before the connection does
     net::Timer timer_{net::Timer::of<&RecurseStream::timer_expired>(*this)};
@@ -100,6 +115,7 @@ private:
     bool ready_ = false;
     bool has_answered_ = false;
     bool doubtful_ = false; // a query was not answered and nothing else came since: nothing new goes there
+    bool broken_ = false;   // what came is against the protocol
     bool released_ = false;
     bool ended_ = false;
 };

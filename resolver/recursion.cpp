@@ -102,6 +102,7 @@ void forget_sets(cache::RrsetStore& store, const wire::Name& apex, bool subtree,
         return true;
     });
     for (const SetName& set : gone) store.erase(set.owner, set.type, set.rr_class);
+    store.cuts().clear(); // as each engine's: which of them led to what is flushed nobody knows
 }
 
 bool is_same(const RecurseOptions& before, const RecurseOptions& now) noexcept
@@ -122,7 +123,7 @@ void explain_anchor(const dnssec::TrustAnchors& anchors, const wire::Name& qname
 }
 
 /// Of the store that all workers share: told by one of them.
-void tell_store(const cache::RrsetCounts& counts, const auto& visit)
+void tell_store(const cache::RrsetCounts& counts, const cache::CutCounts& cuts, const auto& visit)
 {
     const auto tell = [&](const char* name, const char* help, std::uint64_t value) {
         base::Counter counter;
@@ -138,6 +139,10 @@ void tell_store(const cache::RrsetCounts& counts, const auto& visit)
          counts.outranked);
     tell("recursion_record_sets_evicted_total", "Record sets that made room for others", counts.evicted);
     tell("recursion_record_sets_too_large_total", "Record sets not stored for their size", counts.too_large);
+    tell("recursion_zone_cuts", "Zone cuts kept for the snapshot", cuts.entries);
+    tell("recursion_zone_cuts_octets", "Memory of zone cuts kept for the snapshot", cuts.octets);
+    tell("recursion_zone_cuts_evicted_total", "Zone cuts kept for the snapshot that made room for others",
+         cuts.evicted);
 }
 
 } // namespace
@@ -203,6 +208,11 @@ void Recursion::set_anchors(std::shared_ptr<const dnssec::TrustAnchors> anchors)
     // Those that leave still put what they judge where the others find it.
     for (const auto& one : leaving_) one->recursor.set_anchors(anchors_);
     if (current_) current_->recursor.set_anchors(anchors_);
+}
+
+void Recursion::set_root_copy(std::shared_ptr<const RootCopy> copy) noexcept
+{
+    if (current_) current_->recursor.set_root_copy(std::move(copy));
 }
 
 void Recursion::ask_anew(const wire::Name& qname, wire::RrType qtype, std::function<void(cache::RrsetPtr set)> done)
@@ -295,7 +305,9 @@ void Recursion::each_counter(
     if (current_) tell(current_->recursor.engine().stats());
     for (const auto& one : leaving_) tell(one->recursor.engine().stats());
     if (worker_.index() != 0) return;
-    tell_store(current_ ? current_->options->recurse.store->counts() : cache::RrsetCounts{}, visit);
+    const cache::RrsetStore* const store = current_ ? current_->options->recurse.store.get() : nullptr;
+    tell_store(store != nullptr ? store->counts() : cache::RrsetCounts{},
+               store != nullptr ? store->cuts().counts() : cache::CutCounts{}, visit);
 }
 
 } // namespace sallyport::resolver

@@ -51,6 +51,8 @@ public:
     /// What is trusted from now on (RFC 5011); what was believed by other anchors is judged anew. Holds until
     /// `reconfigure` brings other options.
     void set_anchors(std::shared_ptr<const dnssec::TrustAnchors> anchors);
+    /// Holds until `reconfigure` brings another; null for none.
+    void set_root_copy(std::shared_ptr<const RootCopy> copy) noexcept;
     /// Asks servers, whatever is known, and does not validate. `done` gets the set that answers, or null.
     void ask_anew(const wire::Name& qname, wire::RrType qtype, std::function<void(cache::RrsetPtr set)> done);
     /// Takes the record sets of a name, and of those below it, out of the store; begins anew with delegations, keys and

@@ -16,20 +16,6 @@ using wire::Rcode;
 
 constexpr std::size_t kMaxText = 96;
 
-bool is_refusal(Rcode rcode) noexcept
-{
-    switch (rcode) {
-    case Rcode::SERVFAIL:
-    case Rcode::REFUSED:
-    case Rcode::NOTIMP:
-    case Rcode::FORMERR:
-    case Rcode::NOTAUTH:
-    case Rcode::BADVERS:
-    case Rcode::BADCOOKIE: return true;
-    default: return false;
-    }
-}
-
 /// Why the upstream says that it has nothing (RFC 8914 §2); its text only as far as it is plain.
 void read_ede(const wire::MessageView& response, FlightResult& result)
 {
@@ -59,8 +45,8 @@ std::vector<Candidate> Group::candidates() const
     all.reserve(upstreams.size());
     for (const auto& upstream : upstreams) {
         const Health& health = upstream->health();
-        all.push_back({health.is_open(), health.failures_in_a_row(), health.is_measured(), health.measured_at(),
-                       health.smoothed_rtt(), upstream->stats().in_flight.get()});
+        all.push_back({health.is_open() || !upstream->has_address(), health.failures_in_a_row(), health.is_measured(),
+                       health.measured_at(), health.smoothed_rtt(), upstream->stats().in_flight.get()});
     }
     return all;
 }
@@ -85,7 +71,10 @@ void Resolution::start(base::Instant now)
     order_ = choose(group_->options, candidates, group_->turn++);
     Limits limits = limits_;
     limits.tries = std::max<unsigned>(limits.tries, order_.count); // each of them once, where failures come at once
-    patience_ = Patience{limits, now, order_.usable == 0};
+    // Those that have no address yet may have one in a moment.
+    const bool hopeless = order_.usable == 0 && std::all_of(group_->upstreams.begin(), group_->upstreams.end(),
+                                                            [](const auto& one) { return one->has_address(); });
+    patience_ = Patience{limits, now, hopeless};
     const Strategy strategy = group_->options.strategy;
     if (strategy == Strategy::fastest || strategy == Strategy::race) explore(candidates, now);
     for (unsigned i = 0; i < order_.at_once && !over_; ++i)
@@ -108,6 +97,12 @@ int Resolution::next_place() noexcept
         if (said_no_[order_.index[place]] || (avoided_ == order_.index[place] && order_.count > 1)) continue;
         // Somebody has spoken: the others are asked once, and the dead not at all.
         if (refusals_ > 0 && (place >= order_.usable || started_ + i >= order_.count)) continue;
+        Upstream& upstream = *group_->upstreams[order_.index[place]];
+        if (!upstream.has_address()) {
+            note_trouble(Trouble::no_address);
+            upstream.await_address(*this);
+            continue;
+        }
         started_ += i;
         return static_cast<int>(place);
     }
@@ -155,6 +150,12 @@ bool Resolution::someone_may_answer() const noexcept
     });
 }
 
+/// Who waits for an address hears of it; but somebody who has spoken is not made to wait for that.
+bool Resolution::someone_may_be_found(base::Instant now) const noexcept
+{
+    return awaits_address() && refusals_ == 0 && patience_.may_try(now);
+}
+
 /// Keeps the question going: another try where none is waited for, the end where there is nothing left to hope for.
 void Resolution::advance(base::Instant now)
 {
@@ -163,7 +164,8 @@ void Resolution::advance(base::Instant now)
     if (!waiting && !start_one(now)) {
         const bool later = next_start_ > now && patience_.may_try(now);
         // A late answer of somebody who is known to answer is worth waiting for; that of the dead is not.
-        if (!later && (patience_.is_over(now) || !someone_may_answer())) {
+        const bool hope = someone_may_answer() || someone_may_be_found(now);
+        if (!later && (patience_.is_over(now) || !hope)) {
             finish_empty(now);
             return;
         }
@@ -203,7 +205,7 @@ void Resolution::drop(Try& finished)
 void Resolution::note_trouble(Trouble trouble) noexcept
 {
     // Silence says the least: whatever else went wrong is worth telling.
-    if (worst_ == Trouble::none || worst_ == Trouble::silent) worst_ = trouble;
+    if (worst_ == Trouble::none || worst_ == Trouble::silent || worst_ == Trouble::no_address) worst_ = trouble;
 }
 
 void Resolution::try_failed(Try& finished, Trouble trouble, base::Instant now) noexcept
@@ -222,7 +224,7 @@ void Resolution::try_failed(Try& finished, Trouble trouble, base::Instant now) n
 void Resolution::try_answered(Try& finished, const wire::MessageView& response, base::Instant now) noexcept
 {
     if (over_) return;
-    if (!is_refusal(response.rcode())) {
+    if (!is_unhelpful(response.rcode())) {
         if (take_useful(finished, response, now)) return;
         note_trouble(Trouble::broken);
     } else {
@@ -316,11 +318,13 @@ void Resolution::finish_empty(base::Instant now)
     if (!result_.ede && !servfail_) {
         const bool refused = refusals_ > 0;
         const bool silent = worst_ == Trouble::silent || worst_ == Trouble::none;
-        result_.ede = refused || silent || worst_ == Trouble::unreachable ? ExtendedError::no_reachable_authority
-                      : worst_ == Trouble::broken                         ? ExtendedError::invalid_data
-                                                                          : ExtendedError::network_error;
+        const bool nowhere = worst_ == Trouble::unreachable || worst_ == Trouble::no_address;
+        result_.ede = refused || silent || nowhere ? ExtendedError::no_reachable_authority
+                      : worst_ == Trouble::broken  ? ExtendedError::invalid_data
+                                                   : ExtendedError::network_error;
         result_.ede_text = refused                          ? "upstreams refuse to answer"
                            : silent                         ? "no upstream answered in time"
+                           : worst_ == Trouble::no_address  ? "no address of an upstream is known yet"
                            : worst_ == Trouble::unreachable ? "no upstream can be reached"
                            : worst_ == Trouble::closed      ? "upstreams close the connection"
                            : worst_ == Trouble::insecure    ? "no secure connection to an upstream"
@@ -336,6 +340,7 @@ void Resolution::finish(base::Instant now)
 {
     over_ = true;
     timer_.cancel();
+    AddressWaiter::unlink();
     for (const auto& one : tries_)
         if (!one->given_up) one->upstream().outrun(*one, now);
     tries_.clear();

@@ -40,7 +40,7 @@ protected:
 
 /// One question put to one upstream after the other, or to several at once, until one gives an answer of use or the
 /// budget is spent.
-class Resolution final : private TryUser {
+class Resolution final : private TryUser, private AddressWaiter {
 public:
     Resolution(ResolutionUser& user, net::Worker& worker, std::shared_ptr<Group> group, const FlightKey& key,
                const Limits& limits, const cache::Options& cache_options);
@@ -62,6 +62,8 @@ private:
     void try_answered(Try& finished, const wire::MessageView& response, base::Instant now) noexcept override;
     void try_failed(Try& finished, Trouble trouble, base::Instant now) noexcept override;
 
+    void addresses_came(base::Instant now) noexcept override { advance(now); }
+
     void advance(base::Instant now);
     bool start_one(base::Instant now);
     [[nodiscard]] int next_place() noexcept;
@@ -73,6 +75,7 @@ private:
     void keep_refusal(Try& finished, const wire::MessageView& response);
     void note_trouble(Trouble trouble) noexcept;
     [[nodiscard]] bool someone_may_answer() const noexcept;
+    [[nodiscard]] bool someone_may_be_found(base::Instant now) const noexcept;
     void finish_empty(base::Instant now);
     void finish(base::Instant now);
     [[nodiscard]] std::optional<wire::MessageView> with_plain_letters(const wire::MessageView& response) const;

@@ -59,16 +59,22 @@ std::shared_ptr<Upstream> Resolver::Parts::upstream_for(const std::string& group
 {
     auto factories = shared.factories_for(options, around.options->limits);
     if (!factories) log::error("upstream " + options.name + ": " + factories.error().to_string());
-    if (table) {
-        for (const auto& old : table->groups) {
-            for (const auto& upstream : old->upstreams) {
-                if (upstream->group() != group || !is_same(upstream->options(), options)) continue;
-                if (factories) upstream->renew(*factories);
-                return upstream;
-            }
+    const auto find_in = [&](const Group& old) -> std::shared_ptr<Upstream> {
+        for (const auto& upstream : old.upstreams) {
+            if (upstream->group() != group || !is_same(upstream->options(), options)) continue;
+            if (factories) upstream->renew(*factories);
+            return upstream;
         }
-    }
-    return std::make_shared<Upstream>(around, group, options, factories ? *factories : Factories{});
+        return nullptr;
+    };
+    if (bootstrap)
+        if (auto found = find_in(*bootstrap)) return found;
+    if (table)
+        for (const auto& old : table->groups)
+            if (auto found = find_in(*old)) return found;
+    auto made = std::make_shared<Upstream>(around, group, options, factories ? *factories : Factories{});
+    if (needs_look_up(options)) made->set_addresses(*shared.addresses().find(target_of(options)));
+    return made;
 }
 
 void Resolver::Parts::reconfigure(std::shared_ptr<const Options> options)
@@ -84,17 +90,21 @@ void Resolver::Parts::reconfigure(std::shared_ptr<const Options> options)
     }
     table = std::move(fresh);
     recursion.reconfigure(around.options);
+    look_up_names();
     publish_stats();
 }
 
 void Resolver::Parts::publish_stats()
 {
     std::vector<Labelled> fresh;
-    for (const auto& group : table->groups)
-        for (const auto& upstream : group->upstreams)
-            fresh.push_back({"{group=\"" + label_text(group->options.name) + "\",upstream=\"" +
+    const auto publish = [&](const Group& group) {
+        for (const auto& upstream : group.upstreams)
+            fresh.push_back({"{group=\"" + label_text(group.options.name) + "\",upstream=\"" +
                                  label_text(upstream->options().name) + "\"}",
                              upstream->shared_stats()});
+    };
+    for (const auto& group : table->groups) publish(*group);
+    if (bootstrap) publish(*bootstrap);
     const std::lock_guard lock{published_mutex};
     published = std::move(fresh);
 }
@@ -139,8 +149,10 @@ void Resolver::Parts::explain_group(const Group& group, const std::string& why, 
         const Upstream& upstream = *group.upstreams[order.index[i]];
         const Candidate& known = candidates[order.index[i]];
         const auto rtt = std::chrono::duration_cast<std::chrono::microseconds>(known.smoothed_rtt).count();
-        std::string state = known.open ? "breaker open, the last resort"
-                                       : (i < order.at_once ? "asked at once" : "asked if those before do not answer");
+        std::string state = !upstream.has_address() ? "its name is not looked up yet"
+                            : known.open
+                                ? "breaker open, the last resort"
+                                : (i < order.at_once ? "asked at once" : "asked if those before do not answer");
         if (known.measured) state += ", answers in " + std::to_string(rtt) + " us";
         told("upstream " + upstream.options().name, std::string{to_string(group.options.strategy)} + ": " + state);
     }
@@ -169,8 +181,12 @@ void Resolver::Parts::stop() noexcept
     pending_.clear();
     recursion.stop();
     errands.stop();
+    finder.stop();
+    shared.addresses().leave(mailbox);
     stats.in_flight.set(0);
     stats.in_flight_octets.set(0);
+    if (bootstrap)
+        for (const auto& server : bootstrap->upstreams) server->close(worker.now());
     if (!table) return;
     for (const auto& group : table->groups)
         for (const auto& upstream : group->upstreams) upstream->close(worker.now());
@@ -204,6 +220,8 @@ void Resolver::set_anchors(std::shared_ptr<const dnssec::TrustAnchors> anchors)
 {
     parts_->recursion.set_anchors(std::move(anchors));
 }
+
+void Resolver::set_root_copy(std::shared_ptr<const RootCopy> copy) { parts_->recursion.set_root_copy(std::move(copy)); }
 
 void Resolver::ask_anew(const wire::Name& qname, wire::RrType qtype, std::function<void(cache::RrsetPtr set)> done)
 {
@@ -247,7 +265,9 @@ void Resolver::each_upstream(const std::function<void(const UpstreamReport&)>& v
             report.group = group->options.name;
             report.name = upstream->options().name;
             report.transport = scheme_of(upstream->options().transport);
-            report.open = !upstream->health().is_open();
+            report.open = !upstream->health().is_open() && upstream->has_address();
+            report.looked_up = needs_look_up(upstream->options());
+            report.addresses = upstream->addresses();
             report.queries = stats.queries.get();
             report.answers = stats.answers.get();
             report.timeouts = stats.timeouts.get();

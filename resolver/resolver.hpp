@@ -22,6 +22,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string_view>
 
 namespace sallyport::dnssec {
@@ -38,7 +39,9 @@ struct UpstreamReport {
     std::string_view group;
     std::string_view name;
     std::string_view transport;
-    bool open = true; ///< false while the circuit breaker keeps it out
+    bool open = true;       ///< false while the circuit breaker keeps it out, and while it has no address
+    bool looked_up = false; ///< its addresses are those that its name was found to have
+    std::span<const base::IpAddress> addresses; ///< borrowed for the call
     std::uint64_t queries = 0, answers = 0, timeouts = 0, failures = 0, retries = 0, connections = 0, in_flight = 0;
     base::Duration smoothed_rtt{};
 };
@@ -74,6 +77,8 @@ public:
 
     /// See `Recursion`: what is trusted from now on, until `reconfigure` brings other options of recursion.
     void set_anchors(std::shared_ptr<const dnssec::TrustAnchors> anchors);
+    /// The copy of the root that is asked from now on, until `reconfigure` brings another; null for none.
+    void set_root_copy(std::shared_ptr<const RootCopy> copy);
     /// Asks servers by recursion, whatever is known, and does not validate; null where there is no such set. `done` is
     /// not called where this stops before.
     void ask_anew(const wire::Name& qname, wire::RrType qtype, std::function<void(cache::RrsetPtr set)> done);

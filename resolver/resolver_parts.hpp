@@ -1,6 +1,7 @@
 #pragma once
 
 #include "net/worker.hpp"
+#include "resolver/address_finder.hpp"
 #include "resolver/errands.hpp"
 #include "resolver/recursion.hpp"
 #include "resolver/resolution.hpp"
@@ -92,6 +93,7 @@ struct Resolver::Parts final : private ResolutionUser {
     Parts(net::Worker& given, Shared& flights, cache::Cache* kept)
         : worker(given), shared(flights), cache(kept), around{given, std::make_shared<const Options>()}
     {
+        around.doubt = [this](const Target& target) { doubt(target); };
     }
 
     Taken resolve(const Question& question, Waiter* waiter, base::Instant now);
@@ -120,6 +122,11 @@ struct Resolver::Parts final : private ResolutionUser {
     void resolution_ended(Resolution& ended, base::Instant now) noexcept override;
     std::shared_ptr<Upstream> upstream_for(const std::string& group, const UpstreamOptions& options);
     void reconfigure(std::shared_ptr<const Options> options);
+    std::shared_ptr<Group> bootstrap_group();
+    void look_up_names();
+    void doubt(const Target& target) const;
+    void looked_up(const Target& target, const AddressFinder::Found& found);
+    void addresses_changed(const Target& target, const std::vector<base::IpAddress>& addresses);
     void publish_stats();
     void explain(const Question& question, const Tell& told) const;
     static void explain_group(const Group& group, const std::string& why, const Tell& told);
@@ -140,6 +147,9 @@ struct Resolver::Parts final : private ResolutionUser {
     Errands errands{worker, [this](std::string_view name) { return named_group(name); },
                     [this]() -> const Limits& { return around.options->limits; }};
     Recursion recursion{worker, &errands}; // after what it asks by
+    std::shared_ptr<Group> bootstrap;      ///< of this worker where it looks up for all, else null
+    AddressFinder finder{worker,
+                         [this](const Target& target, const AddressFinder::Found& found) { looked_up(target, found); }};
     std::unordered_map<FlightKey, std::unique_ptr<Pending>, FlightKeyHash> pending_;
     std::unordered_map<wire::Name, Crowd, NameHash> crowds; ///< of zones that names are forwarded for
     PendingList starting;

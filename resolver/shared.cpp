@@ -32,15 +32,21 @@ bool operator==(const FlightKey& left, const FlightKey& right) noexcept
 
 std::size_t FlightKeyHash::operator()(const FlightKey& key) const noexcept { return hash_of(key); }
 
-void Mailbox::send(const std::shared_ptr<Mailbox>& self, const FlightKey& key, std::uint64_t flight,
-                   std::shared_ptr<const FlightResult> result)
+void Mailbox::post(const std::shared_ptr<Mailbox>& self, std::function<void(void* owner)> work)
 {
     const std::lock_guard lock{self->mutex_};
     if (self->worker_ == nullptr) return;
-    self->worker_->post([self, key, flight, result = std::move(result)] {
+    self->worker_->post([self, work = std::move(work)] {
         // Closed on this very thread, or after it: what is there now stays there for the call.
-        if (self->owner_ != nullptr) self->heard_(self->owner_, key, flight, *result);
+        if (self->owner_ != nullptr) work(self->owner_);
     });
+}
+
+void Mailbox::send(const std::shared_ptr<Mailbox>& self, const FlightKey& key, std::uint64_t flight,
+                   std::shared_ptr<const FlightResult> result)
+{
+    const Heard heard = self->heard_;
+    post(self, [heard, key, flight, result = std::move(result)](void* owner) { heard(owner, key, flight, *result); });
 }
 
 void Mailbox::close() noexcept
@@ -110,20 +116,21 @@ bool Shared::prepare(const Options& options, base::Problems& problems)
     // CA files may have changed: all are read anew. Those that are in use stay with whoever uses them.
     std::vector<Made> fresh;
     bool good = true;
-    for (const GroupOptions& group : options.groups) {
-        for (const UpstreamOptions& upstream : group.upstreams) {
-            auto made = make_factories(upstream, options.limits);
-            if (made) {
-                fresh.push_back({upstream, options.limits.pipeline, *made});
-                continue;
-            }
-            base::Error error = made.error();
-            error.message = "upstream '" + upstream.name + "': " + error.message;
-            error.position = upstream.position;
-            problems.push_back(std::move(error));
-            good = false;
+    const auto make = [&](const UpstreamOptions& upstream, const std::string& what) {
+        auto made = make_factories(upstream, options.limits);
+        if (made) {
+            fresh.push_back({upstream, options.limits.pipeline, *made});
+            return;
         }
-    }
+        base::Error error = made.error();
+        error.message = what + " '" + upstream.name + "': " + error.message;
+        error.position = upstream.position;
+        problems.push_back(std::move(error));
+        good = false;
+    };
+    for (const GroupOptions& group : options.groups)
+        for (const UpstreamOptions& upstream : group.upstreams) make(upstream, "upstream");
+    for (const UpstreamOptions& server : options.bootstrap) make(server, "bootstrap server");
     const std::lock_guard lock{made_mutex_};
     if (good) made_ = std::move(fresh);
     return good;

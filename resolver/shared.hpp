@@ -1,6 +1,7 @@
 #pragma once
 
 #include "cache/cache.hpp"
+#include "resolver/address_book.hpp"
 #include "resolver/options.hpp"
 #include "resolver/upstream.hpp"
 #include "resolver/upstream_query.hpp"
@@ -58,6 +59,8 @@ public:
     /// Any thread. `self` is this one.
     static void send(const std::shared_ptr<Mailbox>& self, const FlightKey& key, std::uint64_t flight,
                      std::shared_ptr<const FlightResult> result);
+    /// Any thread. Runs `work` on the worker's thread, with the owner, unless that has closed its mailbox by then.
+    static void post(const std::shared_ptr<Mailbox>& self, std::function<void(void* owner)> work);
     /// Nothing is heard any more. The worker's thread, or after it has ended.
     void close() noexcept;
 
@@ -86,6 +89,10 @@ public:
     [[nodiscard]] std::vector<std::shared_ptr<Mailbox>> end(const FlightKey& key, std::uint64_t flight);
     [[nodiscard]] std::size_t in_flight() const;
 
+    /// Where upstreams are that were given by name. It stays whatever is configured.
+    [[nodiscard]] AddressBook& addresses() noexcept { return addresses_; }
+    [[nodiscard]] const AddressBook& addresses() const noexcept { return addresses_; }
+
     /// Makes what connections to these upstreams need (CA files are read here): on the control thread, before workers
     /// are given the options. False with `problems` for those that cannot be.
     bool prepare(const Options& options, base::Problems& problems);
@@ -111,6 +118,7 @@ private:
     };
     [[nodiscard]] Shard& shard_of(const FlightKey& key) noexcept;
 
+    AddressBook addresses_;
     std::array<Shard, kShards> shards_;
     std::mutex made_mutex_;
     std::vector<Made> made_; // of the options last prepared

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/clock.hpp"
+#include "base/ip_address.hpp"
 #include "resolver/upstream_query.hpp"
 #include "wire/message_view.hpp"
 
@@ -27,6 +28,7 @@ enum class Trouble : std::uint8_t {
     broken,      ///< what came is no answer to the question
     gave_way,    ///< too many others were in flight, and this one had its chance
     busy,        ///< every connection has as much in flight as it may
+    no_address,  ///< its name could not be looked up yet
     system,      ///< our own side: no descriptor, no memory, no QUIC in this build
 };
 
@@ -74,6 +76,7 @@ private:
     Upstream& upstream_;
     const Inquiry& inquiry_;
     QueryForm form_;
+    base::IpAddress server_; ///< where it went last
     base::Instant began_{};
     base::Instant sent_at_{}; ///< when it left, for the round-trip time
     unsigned near_misses_ = 0;

@@ -10,7 +10,7 @@ namespace sallyport::resolver {
 namespace {
 
 // A forger may send as many as he likes; others of the worker want their turn.
-constexpr unsigned kReads = 8;
+constexpr unsigned kReadsAtOnce = 8;
 
 Trouble trouble_of(int error) noexcept
 {
@@ -44,7 +44,7 @@ void UdpExchange::readable(std::uint32_t, base::Instant now) noexcept
 {
     const base::MutableBytes room = worker_->read_buffer();
     Upstream& upstream = owner_.upstream();
-    for (unsigned i = 0; i < kReads; ++i) {
+    for (unsigned i = 0; i < kReadsAtOnce; ++i) {
         const ssize_t got = ::recv(socket_.get(), room.data(), room.size(), 0);
         if (got < 0) {
             if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return;

@@ -4,10 +4,12 @@
 #include "base/histogram.hpp"
 #include "net/client/factory.hpp"
 #include "net/worker.hpp"
+#include "resolver/bootstrap.hpp"
 #include "resolver/health.hpp"
 #include "resolver/options.hpp"
 #include "resolver/try.hpp"
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -22,7 +24,9 @@ struct UpstreamStats {
     base::Counter tcp_fallbacks, near_misses, case_fallbacks, bad_cookies, unhelpful, probes, opened, busy, unexpected;
     base::Counter gave_way;
     base::Counter breaker_open; ///< 1 while it is
-    base::Histogram latency;    ///< from a query to its answer
+    // Of one that was given by name; counted by the worker that looks up.
+    base::Counter look_ups, look_up_failures, addresses_refused, addresses_cut, addresses;
+    base::Histogram latency; ///< from a query to its answer
 
     template <class V>
     void each(V&& visit) const
@@ -48,14 +52,47 @@ struct UpstreamStats {
         visit("upstream_breaker_open", "Workers whose circuit breaker keeps it out", breaker_open);
         visit("upstream_busy_total", "Queries not sent because every connection was full", busy);
         visit("upstream_gave_way_total", "Queries given up because too many others were in flight", gave_way);
+        visit("upstream_look_ups_total", "Times its name was looked up", look_ups);
+        visit("upstream_look_up_failures_total", "Times nothing came of that; what was known stays in use",
+              look_up_failures);
+        visit("upstream_addresses_refused_total", "Addresses not taken: nobody's, or one of our own doors",
+              addresses_refused);
+        visit("upstream_addresses_cut_total", "Addresses not taken: more than are kept of one upstream", addresses_cut);
+        visit("upstream_addresses", "Addresses its name was found to have", addresses);
         visit("upstream_unexpected_total", "Messages on connections that nobody asked for", unexpected);
     }
 };
+
+/// Someone who could ask an upstream if that had an address. Unlinks itself when it goes.
+class AddressWaiter
+    : public boost::intrusive::list_base_hook<boost::intrusive::tag<AddressWaiter>,
+                                              boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+public:
+    /// Some upstream has other addresses than before. Unlinked before.
+    virtual void addresses_came(base::Instant now) noexcept = 0;
+    [[nodiscard]] bool awaits_address() const noexcept
+    {
+        return boost::intrusive::list_base_hook<
+            boost::intrusive::tag<AddressWaiter>,
+            boost::intrusive::link_mode<boost::intrusive::auto_unlink>>::is_linked();
+    }
+
+protected:
+    ~AddressWaiter() = default;
+};
+using AddressWaiters = boost::intrusive::list<
+    AddressWaiter,
+    boost::intrusive::base_hook<boost::intrusive::list_base_hook<
+        boost::intrusive::tag<AddressWaiter>, boost::intrusive::link_mode<boost::intrusive::auto_unlink>>>,
+    boost::intrusive::constant_time_size<false>>;
 
 /// What the upstreams of one worker have in common.
 struct Surroundings {
     net::Worker& worker;
     std::shared_ptr<const Options> options;
+    AddressWaiters without_address{};
+    /// An upstream given by name fails: has it moved?
+    std::function<void(const Target& target)> doubt{};
 };
 
 /// What sessions to one upstream are made from; shared by all workers. Null where it could not be made.
@@ -65,6 +102,9 @@ struct Factories {
 
 /// Makes them. Errors: a CA file that cannot be read, a transport that this build lacks.
 [[nodiscard]] base::Result<Factories> make_factories(const UpstreamOptions& options, const Limits& limits);
+
+/// RCODEs of who has nothing to say, where somebody else may have.
+[[nodiscard]] bool is_unhelpful(wire::Rcode rcode) noexcept;
 
 /// The same upstream, whatever line it stands on.
 [[nodiscard]] bool is_same(const UpstreamOptions& left, const UpstreamOptions& right);
@@ -93,12 +133,20 @@ public:
     void probe(const Inquiry& inquiry, base::Instant now);
     /// What connections are made from, from the next one on: CA files were read again.
     void renew(Factories factories);
+    /// Where it is from now on; nothing changes where there are none. Connections to others end when what is in flight
+    /// on them has its answer.
+    void set_addresses(const std::vector<base::IpAddress>& fresh);
+    /// Tells the waiter when some upstream has come to an address.
+    void await_address(AddressWaiter& waiter);
     /// Ends connections cleanly.
     void close(base::Instant now) noexcept;
 
     [[nodiscard]] const UpstreamOptions& options() const noexcept { return options_; }
     [[nodiscard]] const std::string& group() const noexcept { return group_; }
     [[nodiscard]] const Limits& limits() const noexcept { return around_.options->limits; }
+    /// False as long as its name could not be looked up: it cannot be asked.
+    [[nodiscard]] bool has_address() const noexcept { return !addresses_.empty(); }
+    [[nodiscard]] const std::vector<base::IpAddress>& addresses() const noexcept { return addresses_; }
     [[nodiscard]] const Health& health() const noexcept { return health_; }
     /// Whether AD of its answers may be believed: the channel is authenticated, or never leaves this machine
     /// (RFC 4035 §4.9.3).
@@ -145,7 +193,8 @@ private:
     [[nodiscard]] UpstreamConnection* find_connection(base::Instant now);
     [[nodiscard]] UpstreamConnection* open_connection(base::Instant now);
     [[nodiscard]] base::Endpoint endpoint() const noexcept;
-    void next_address() noexcept;
+    void leave_address(const base::IpAddress& failed) noexcept;
+    [[nodiscard]] bool may_connect() const noexcept;
 
     using Tries = boost::intrusive::list<
         Try,
@@ -167,7 +216,8 @@ private:
     bool probe_is_real_ = false; // `probe_inquiry_` is one it has answered
     bool keeps_case_ = true;
     base::Instant no_edns_until_{};
-    std::size_t address_ = 0;
+    std::vector<base::IpAddress> addresses_; // as configured, or as learned
+    std::size_t address_ = 0;                // the one whose turn it is
     std::vector<std::unique_ptr<UpstreamConnection>> connections_;
     std::vector<std::unique_ptr<UpstreamConnection>> buried_;
     Tries tries_; ///< in flight, the oldest first

@@ -62,7 +62,7 @@ bool UpstreamConnection::open(std::shared_ptr<const net::client::SessionFactory>
 
 bool UpstreamConnection::has_room() const noexcept
 {
-    return !ended_ && !doubtful_ && load() < most_ && !connection_->session().draining();
+    return !ended_ && !doubtful_ && !retiring_ && load() < most_ && !connection_->session().draining();
 }
 
 std::uint16_t UpstreamConnection::free_tag() noexcept
@@ -222,7 +222,7 @@ void UpstreamConnection::settle(base::Instant now)
         end(Trouble::unreachable, now);
         return;
     }
-    const bool spent = doubtful_ || connection_->session().draining() || now >= used_ + limits.idle;
+    const bool spent = doubtful_ || retiring_ || connection_->session().draining() || now >= used_ + limits.idle;
     if (ready_ && live_ == 0 && spent) {
         close(now);
         end(Trouble::none, now);
@@ -231,6 +231,12 @@ void UpstreamConnection::settle(base::Instant now)
     watch_.change(connection_->wanted_events());
     const base::Instant due = next_deadline();
     if (due != base::Instant::max()) worker_.arm(timer_, std::max(due, now));
+}
+
+void UpstreamConnection::retire() noexcept
+{
+    retiring_ = true;
+    worker_.flush_later(flush_);
 }
 
 void UpstreamConnection::close(base::Instant now) noexcept

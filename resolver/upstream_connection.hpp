@@ -36,6 +36,9 @@ public:
     void forget(Try& query) noexcept;
     /// A query was not answered in time. Where nothing at all has come since it was sent, no other query follows it.
     void doubt(const Try& query) noexcept;
+    /// No other query follows; it ends when those in flight have their answers.
+    void retire() noexcept;
+    [[nodiscard]] bool is_retiring() const noexcept { return retiring_; }
     /// Ends it cleanly; queries in flight are told nothing.
     void close(base::Instant now) noexcept;
     [[nodiscard]] const net::client::Failure& failure() const noexcept { return connection_->failure(); }
@@ -81,6 +84,7 @@ private:
     bool ready_ = false;
     bool announced_ = false; // its upstream knows that it is ready
     bool doubtful_ = false;
+    bool retiring_ = false;
     bool has_answered_ = false;
     bool ended_ = false;
 };

@@ -8,7 +8,7 @@
 namespace sallyport::resolver {
 namespace {
 
-constexpr std::size_t kPadding = 128;
+constexpr std::size_t kPaddedTo = 128;
 
 bool is_letter(std::uint8_t octet) noexcept
 {
@@ -29,7 +29,7 @@ base::Bytes write_query(base::MutableBytes room, const Inquiry& inquiry, const Q
     if (form.edns) {
         whole = whole && writer.begin_opt(form.udp_payload_size, inquiry.dnssec_ok);
         if (!form.cookie.empty()) whole = whole && writer.option(wire::EdnsOptionCode::COOKIE, form.cookie);
-        if (form.padded) writer.pad_to(kPadding);
+        if (form.padded) writer.pad_to(kPaddedTo);
         writer.end_opt();
     }
     assert(whole);

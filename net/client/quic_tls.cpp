@@ -79,7 +79,7 @@ base::Result<std::unique_ptr<QuicTls>> QuicTls::make(const TlsOptions& options)
     made->credentials_.reset(credentials);
     made->priority_.reset(priority);
     if (options.ca_file.empty()) {
-        gnutls_certificate_set_x509_system_trust(credentials);
+        if (options.verify) gnutls_certificate_set_x509_system_trust(credentials);
         return made;
     }
     const int read = gnutls_certificate_set_x509_trust_file(credentials, options.ca_file.c_str(), GNUTLS_X509_FMT_PEM);

@@ -1,4 +1,4 @@
-#include "conf/configuration.hpp"
+#include "reading.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -12,16 +12,12 @@ using testing::HasSubstr;
 
 resolver::RecurseOptions read(const std::string& text, std::string* told = nullptr)
 {
-    base::Problems problems;
-    const auto read = parse_configuration(
-        "listen: [{do53: {on: '127.0.0.1:5300'}}]\nresolve:\n  mode: recurse\n" + text, "dir/c.yaml", {}, problems);
-    std::string all;
-    for (const auto& problem : problems) all += problem.to_string() + '\n';
+    const auto result = reading::read("resolve:\n  mode: recurse\n" + text);
     if (told != nullptr)
-        *told = all;
+        *told = result.problems;
     else
-        EXPECT_EQ(all, "");
-    return read.resolver.recurse;
+        EXPECT_EQ(result.problems, "");
+    return result.configuration.resolver.recurse;
 }
 
 TEST(ReadAnchors, FollowsThemWhereThereIsAPlaceForTheState)
@@ -54,13 +50,13 @@ TEST(ReadAnchors, ReadsWhatThereIs)
     EXPECT_EQ(read("  dnssec: { follow_rollover: yes }\n").dnssec.follow_rollover, true);
 }
 
-TEST(ReadAnchors, ReadsWhereServersAreAskedOverTls)
+TEST(ReadAnchors, ReadsWhereServersAreAskedOverTlsAndQuic)
 {
     EXPECT_FALSE(read("").opportunistic_tls);
     const auto options = read("  opportunistic: tls\n"
                               "  tls_port: 8853\n"
                               "  opportunistic_limits: { timeout: 1s, persistence: 1h, damping: 2h, servers: 100, "
-                              "probes: 2 }\n");
+                              "probes: 2, sessions: 3 }\n");
     EXPECT_TRUE(options.opportunistic_tls);
     EXPECT_EQ(options.tls_port, 8853);
     EXPECT_EQ(options.encrypted.timeout, 1s);
@@ -68,9 +64,26 @@ TEST(ReadAnchors, ReadsWhereServersAreAskedOverTls)
     EXPECT_EQ(options.encrypted.damping, 2h);
     EXPECT_EQ(options.encrypted.servers, 100U);
     EXPECT_EQ(options.encrypted.probes, 2U);
+    EXPECT_EQ(options.encrypted.sessions, 3U);
+    EXPECT_FALSE(options.opportunistic_quic);
     std::string told;
-    (void)read("  opportunistic: quic\n", &told);
+    (void)read("  opportunistic: [tls]\n", &told);
+    EXPECT_THAT(told, HasSubstr("'resolve.opportunistic' must be"));
+    (void)read("  opportunistic: dtls\n", &told);
     EXPECT_THAT(told, HasSubstr("opportunistic"));
+#ifdef SALLYPORT_HAS_QUIC
+    EXPECT_TRUE(read("  opportunistic: quic\n  quic_port: 8854\n").opportunistic_quic);
+    EXPECT_FALSE(read("  opportunistic: quic\n").opportunistic_tls);
+    EXPECT_EQ(read("  opportunistic: both\n  quic_port: 8854\n").quic_port, 8854);
+    EXPECT_TRUE(read("  opportunistic: both\n").opportunistic_tls);
+    EXPECT_TRUE(read("  opportunistic: both\n").opportunistic_quic);
+#else
+    for (const char* const way : {"quic", "both"}) {
+        (void)read("  opportunistic: " + std::string{way} + '\n', &told);
+        EXPECT_THAT(told, HasSubstr("dir/c.yaml:4:"));
+        EXPECT_THAT(told, HasSubstr("this build has no QUIC"));
+    }
+#endif
 }
 
 TEST(ReadAnchors, ReadsWhereTheCopyOfTheRootIs)

@@ -27,6 +27,29 @@ Read read(const std::string& text)
 
 std::string url(std::string_view text, resolver::UpstreamOptions& options) { return read_upstream_url(text, options); }
 
+TEST(ReadResolve, NamesOfUpstreamsThatAreLookedUp)
+{
+    const auto got = read("resolve:\n"
+                          "  bootstrap:\n"
+                          "    - 192.0.2.53\n"
+                          "    - udp://127.0.0.1:5353\n"
+                          "    - { name: quad9, url: 'tls://9.9.9.9#dns.quad9.net' }\n"
+                          "  bootstrap_limits: { addresses: 4, look_ups: 2, time: 3s, aliases: 5, least_ttl: 30s, "
+                          "most_ttl: 2h }\n"
+                          "  upstreams: [tls://dns.example]\n"
+                          "  groups: [{ name: a, upstreams: [https://doh.example] }]\n");
+    EXPECT_TRUE(got.problems.empty()) << got.problems[0];
+    ASSERT_EQ(got.options.bootstrap.size(), 3U);
+    EXPECT_EQ(got.options.bootstrap[1].port, 5353);
+    EXPECT_EQ(got.options.bootstrap[2].name, "quad9");
+    EXPECT_EQ(got.options.bootstrap[2].server_name, "dns.quad9.net");
+    const resolver::BootstrapLimits wanted{
+        4, 2, std::chrono::seconds{3}, 5, std::chrono::seconds{30}, std::chrono::hours{2}};
+    EXPECT_EQ(got.options.bootstrap_limits, wanted);
+    EXPECT_EQ(got.options.mode, Mode::forward);
+    EXPECT_TRUE(got.options.groups[0].upstreams[0].addresses.empty());
+}
+
 TEST(ReadResolve, UrlsOfEachTransport)
 {
     struct Case {
@@ -135,6 +158,12 @@ TEST(ReadResolve, ErrorsSayWhereAndWhatWasExpected)
         EXPECT_TRUE(found) << text << "\n" << all;
     };
     complains("resolve:\n  upstreams:\n    - tls://dns.example\n", "gate.yaml:3:7", "expected 'addresses'");
+    complains("resolve:\n  upstreams:\n    - tls://dns.example\n", "gate.yaml:3:7", "resolve.bootstrap: [");
+    complains("resolve:\n  groups:\n    - { name: a, upstreams: [quic://dns.example] }\n", "gate.yaml:3:30",
+              "resolve.bootstrap: [");
+    complains("resolve:\n  bootstrap:\n    - udp://dns.example\n", "gate.yaml:3:7", "by its address");
+    complains("resolve:\n  bootstrap: [192.0.2.1]\n  bootstrap_limits: { least_ttl: 2h, most_ttl: 1h }\n",
+              "gate.yaml:3", "less than 'least_ttl'");
     complains("resolve:\n  upstreams:\n    - ftp://192.0.2.1\n", "gate.yaml:3:7", "udp://");
     complains("resolve:\n  upstreams:\n    - { url: 'tls://192.0.2.1', pins: [abc] }\n", "gate.yaml:3:", "no pin");
     complains("resolve:\n  upstreams:\n    - { url: '192.0.2.1', pins: [abc] }\n", "gate.yaml:3:", "not encrypted");
