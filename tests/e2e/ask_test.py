@@ -36,7 +36,7 @@ def tls(*words):
 
 class Answers(unittest.TestCase):
     def answered(self, *words, stdin=None):
-        result = ask(*words, stdin=stdin)
+        result = ask("--timeout", PATIENCE, *words, stdin=stdin)
         self.assertEqual((result.returncode, result.stderr), (ANSWERED, ""), result.stdout)
         return result.stdout
 

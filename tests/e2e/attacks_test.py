@@ -23,6 +23,7 @@ A, AAAA = 1, 28
 RD = 0x0100
 NOERROR, SERVFAIL, NXDOMAIN = 0, 2, 3
 SAMPLES = 1500
+CHANCES = 5
 # A round trip on loopback is shorter than a time slice of a machine that others use, too: what is below is not told apart.
 FLOOR = 0.001
 
@@ -81,13 +82,13 @@ class Attacks(unittest.TestCase):
         cls.root = private_root.PrivateRoot(leaves, more=evil_server.delegations())
         cls.root.__enter__()
         cls.addClassCleanup(cls.root.stop)
-        cls.evil = EvilServer(cls.root.evil_server, cls.root.port)
-        cls.evil.__enter__()
-        cls.addClassCleanup(cls.evil.__exit__)
 
     def setUp(self):
         self.gate = None
         self.addCleanup(self.end)
+        self.evil = EvilServer(self.root.evil_server, self.root.port)
+        self.evil.__enter__()
+        self.addCleanup(self.evil.__exit__)
 
     def begin(self, more="", workers=2):
         self.port = free_port()
@@ -126,21 +127,23 @@ class Attacks(unittest.TestCase):
 
     def assert_others_are_answered(self, what, make, rate=300, fresh="n{}.wild.plain.tld"):
         """Under attack: names in the cache as quickly as ever, and names that have to be looked up at all."""
-        for chance in ("first", "second", "last"):  # what other programs do here slows one look, not three in a row
+        self.evil.give_way()
+        for chance in range(CHANCES):  # what other programs do here slows one look, not so many in a row
             idle = self.p99()
             with Attack(self.port, make, rate):
                 attacked = self.p99()
+                waited = 0
                 for number in range(5):
                     began = time.monotonic()
-                    reply = self.ask(fresh.format(f"{what}{chance}{number}"))
+                    reply = self.ask(fresh.format(f"{what}{chance}-{number}"))
                     self.assertEqual(header(reply)["rcode"], NOERROR, what)
-                    waited = time.monotonic() - began
-                    if not gateway.SANITIZED:
-                        self.assertLess(waited, 2, what)
-            print(f"{what}: p99 of cached answers {idle * 1e6:.0f} us idle, {attacked * 1e6:.0f} us under attack")
-            if gateway.SANITIZED or attacked <= max(3 * idle, FLOOR):
+                    waited = max(waited, time.monotonic() - began)
+            print(f"{what}: p99 of cached answers {idle * 1e6:.0f} us idle, {attacked * 1e6:.0f} us under attack; "
+                  f"others took {waited * 1e3:.0f} ms at most")
+            if gateway.SANITIZED or (attacked <= max(3 * idle, FLOOR) and waited < 2):
                 return
-        self.fail(f"{what}: cached answers take {attacked * 1e6:.0f} us under attack, {idle * 1e6:.0f} us else")
+        self.fail(f"{what}: cached answers take {attacked * 1e6:.0f} us under attack, {idle * 1e6:.0f} us else; "
+                  f"others {waited * 1e3:.0f} ms")
 
     def grown(self, before, *names):
         after = self.counters()

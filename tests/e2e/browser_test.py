@@ -18,12 +18,12 @@ import unittest
 import zlib
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from gateway import HAS_QUIC, ZONE, Gateway, free_port, need, skip
+from gateway import HAS_QUIC, SLOWNESS, ZONE, Gateway, free_port, need, skip
 
 CHROMIUM = need("chromium") or need("google-chrome")
 CERTUTIL = need("certutil")
 # A page takes about one second; eight runs of this length stay below the time ctest gives the whole file.
-PAGE_PATIENCE = 30
+PAGE_PATIENCE = int(30 * SLOWNESS)
 # In secure mode all names go to the gateway or nowhere: the resolver of the machine is never asked.
 NAMES = "script CNAME page\n"
 

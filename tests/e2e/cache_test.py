@@ -14,7 +14,7 @@ import threading
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from gateway import BINARY, PATIENCE, Gateway, ask_udp, free_port, header, query, wait_for
+from gateway import BINARY, PATIENCE, PATIENT, Gateway, ask_udp, free_port, header, query, wait_for
 
 NXDOMAIN, SERVFAIL = 3, 2
 
@@ -107,7 +107,7 @@ class CacheTest(unittest.TestCase):
         token.write_text("0123456789abcdef0123456789abcdef\n")
         token.chmod(0o600)
         cls.gate.config.write_text(
-            cls.gate.config.read_text() + f"resolve: {{ upstreams: ['127.0.0.1:{cls.upstream.port}'] }}\n"
+            cls.gate.config.read_text() + f"resolve: {{ upstreams: ['127.0.0.1:{cls.upstream.port}'], {PATIENT} }}\n"
             "cache: { size: 16MiB }\n"
             f"admin: {{ on: '127.0.0.1:{cls.admin}', token_file: token }}\n")
         cls.gate.start()

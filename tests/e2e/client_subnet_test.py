@@ -11,7 +11,7 @@ import threading
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from gateway import PATIENCE, Gateway, ask_udp, framed, free_port, header, query, read_framed  # noqa: E402
+from gateway import PATIENCE, PATIENT_RECURSION, Gateway, ask_udp, framed, free_port, header, query, read_framed  # noqa: E402
 
 SUBNET = 8
 NOERROR, FORMERR = 0, 1
@@ -116,7 +116,7 @@ class Telling(Gateway):
         # One worker: what is kept for one network is kept by each for itself.
         return (f"workers: 1\nlisten: [{{ do53: {{ on: ['127.0.0.1:{self.port}'] }} }}]\n"
                 "resolve:\n  mode: recurse\n  allow_loopback: true\n  prime: false\n"
-                "  dnssec: { validate: false }\n"
+                f"  dnssec: {{ validate: false }}\n  {PATIENT_RECURSION}\n"
                 "  stubs:\n"
                 f"    - {{ zone: cdn.tld, servers: ['127.0.0.1:{self.server.port}'] }}\n"
                 f"    - {{ zone: other.tld, servers: ['127.0.0.1:{self.server.port}'] }}\n" + client_subnet)

@@ -22,7 +22,7 @@ import tempfile
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from gateway import BINARY, HAS_QUIC, PATIENCE, SOURCE, enter_namespaces, skip
+from gateway import BINARY, HAS_QUIC, PATIENCE, SLOWNESS, SOURCE, enter_namespaces, skip, wait_for
 
 PAGES = ("operations.md", "metrics.md", "logging.md")
 # Beside what the packaged configuration has: a query log, which logging.md reads, and somebody to ask for the rest.
@@ -82,7 +82,16 @@ stop) stop ;;
 restart) stop && start ;;
 reload) alive && reload ;;
 status) alive && tail -n 5 "$state/log" ;;
-kill) kill -"$signal" "$(cat "$state/pid")" && sleep 1 ;;
+kill)
+    before=$(grep -c '^# end of statistics' "$state/log" || true)
+    kill -"$signal" "$(cat "$state/pid")"
+    [ "$signal" = SIGUSR1 ] || exec sleep 1
+    for ((i = 0; i < @PATIENCE@ * 20; i++)); do
+        [ "$(grep -c '^# end of statistics' "$state/log" || true)" -eq "$before" ] || exit 0
+        sleep 0.05
+    done
+    exit 1
+    ;;
 *) echo "systemctl ${words[*]}: not known here" >&2 && exit 1 ;;
 esac
 """
@@ -195,6 +204,7 @@ class Pages(unittest.TestCase):
         (cls.scratch / "upstream.yaml").write_text(UPSTREAM)
         with open(cls.scratch / "upstream.log", "wb") as log:
             cls.upstream = subprocess.Popen([BINARY, "run", "-c", str(cls.scratch / "upstream.yaml")], stdout=log, stderr=log)
+        wait_for(lambda: " serving " in (cls.scratch / "upstream.log").read_text(), "the upstream")
 
     @classmethod
     def tearDownClass(cls):
@@ -217,7 +227,7 @@ class Pages(unittest.TestCase):
             return print(f"not run, {self.missing(command)} is not installed: {command}")
         if not HAS_QUIC and re.search(r"--(doq|doh3)\b", command):
             return None
-        done = subprocess.run(["bash", "-euo", "pipefail", "-c", command], cwd=SOURCE, env=self.environment(), timeout=120,
+        done = subprocess.run(["bash", "-euo", "pipefail", "-c", command], cwd=SOURCE, env=self.environment(), timeout=120 * SLOWNESS,
                               stdin=subprocess.DEVNULL, capture_output=True, text=True)
         log = (self.state / "log").read_text(errors="replace")[-3000:] if (self.state / "log").exists() else ""
         self.assertEqual(done.returncode, 0, f"{where}: {command}\n{done.stdout[-3000:]}{done.stderr[-3000:]}\n--- log\n{log}")

@@ -12,7 +12,7 @@ import threading
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from gateway import BINARY, PATIENCE, Gateway, ask_udp, free_port, header, query, wait_for
+from gateway import BINARY, PATIENCE, PATIENT, Gateway, ask_udp, free_port, header, query, wait_for
 
 SCRIPT = """
 local kids = clients { "10.0.7.0/24", tls_name = "kids.gate.test" }
@@ -59,7 +59,7 @@ class Upstream(threading.Thread):
 
 
 def explain(*words):
-    return subprocess.run([BINARY, "explain", *map(str, words)], capture_output=True, text=True, timeout=60)
+    return subprocess.run([BINARY, "explain", *map(str, words)], capture_output=True, text=True, timeout=3 * PATIENCE)
 
 
 class Explained(Gateway):
@@ -70,7 +70,7 @@ class Explained(Gateway):
         super().__init__(start=False, extra=(
             "policy: { script: home.lua }\n"
             f"admin: {{ on: '127.0.0.1:{self.admin}', token_file: admin.token }}\n"
-            f"resolve:\n  groups:\n{groups}"))
+            f"resolve:\n  {PATIENT}\n  groups:\n{groups}"))
         (self.directory / "home.lua").write_text(SCRIPT)
         token = self.directory / "admin.token"
         token.write_text(TOKEN + "\n")

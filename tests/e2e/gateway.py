@@ -22,6 +22,12 @@ HAS_QUIC = os.environ.get("SALLYPORT_HAS_QUIC", "ON").upper() in ("ON", "1", "TR
 SANITIZED = bool(os.environ.get("SALLYPORT_SANITIZED"))
 # Sanitizers and busy machines: patience in one place.
 PATIENCE = float(os.environ.get("SALLYPORT_TEST_PATIENCE", "20"))
+# For limits of time that are tested themselves: how much slower than a quiet machine this one may be.
+SLOWNESS = max(1.0, PATIENCE / 20)
+# For `resolve`: whoever counts what an upstream is asked wants no question twice because that one had to wait. A late
+# answer of the only one there is counts until the end.
+PATIENT = "limits: { tries: 1, first_timeout: 10s, budget: 30s, failures_to_open: 1000 }"
+PATIENT_RECURSION = "recursion_limits: { first_timeout: 10s, least_timeout: 5s, most_timeout: 30s, time: 1m }"
 
 ZONE = """$ORIGIN gate.test.
 $TTL 300
@@ -47,7 +53,7 @@ def skip(reason):
     sys.exit(77)
 
 
-GIVEN_PORTS = set()
+GIVEN_PORTS = {}
 
 
 def client_ports():
@@ -60,9 +66,21 @@ def client_ports():
     return range(first, last + 1)
 
 
+def reserve(port):
+    """Takes the number for as long as this program runs; false where another program of these tests has it."""
+    mark = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        mark.bind(f"\0sallyport-test-port-{port}")
+    except OSError:
+        mark.close()
+        return False
+    GIVEN_PORTS[port] = mark
+    return True
+
+
 def free_port(address="127.0.0.1"):
-    """A port number free for both UDP and TCP at this moment, given to nobody here before, and none that the system
-    gives to clients: tests at the same time and their queries do not take it before it is listened at."""
+    """A port number free for both UDP and TCP at this moment, given to nobody before, here or in another test that
+    runs, and none that the system gives to clients: it is not taken before it is listened at."""
     taken = client_ports()
     numbers = [port for port in range(10_000, 65_000) if port not in taken] or list(range(10_000, 65_000))
     for _ in range(1000):
@@ -75,8 +93,8 @@ def free_port(address="127.0.0.1"):
                 udp.bind((address, port))
             except OSError:
                 continue
-            GIVEN_PORTS.add(port)
-            return port
+            if reserve(port):
+                return port
     raise RuntimeError("no free port")
 
 
@@ -128,8 +146,8 @@ class Gateway:
         return self
 
     def __exit__(self, kind, *_):
-        if kind is not None:
-            print(self.log(), file=sys.stderr)
+        if kind is not None:  # but for the statistics: thousands of lines would bury the one that matters
+            print(re.sub(r"^(# (HELP|TYPE) |sallyport_).*\n", "", self.log(), flags=re.M), file=sys.stderr)
         code = self.stop()
         if kind is None and code != 0:
             raise AssertionError(f"the gateway ended with {code}:\n{self.log()}")

@@ -8,7 +8,7 @@ import sys
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from gateway import BINARY, HAS_QUIC, SOURCE, Gateway, need, wait_for
+from gateway import BINARY, HAS_QUIC, SLOWNESS, SOURCE, Gateway, need, wait_for
 
 
 class Hints(unittest.TestCase):
@@ -32,7 +32,7 @@ class Hints(unittest.TestCase):
                     print(f"not tried, {line.split()[0]} is not installed: {line}")
                     continue
                 with self.subTest(line=line):
-                    result = subprocess.run(line, shell=True, cwd=SOURCE, capture_output=True, text=True, timeout=60)
+                    result = subprocess.run(line, shell=True, cwd=SOURCE, capture_output=True, text=True, timeout=60 * SLOWNESS)
                     self.assertEqual(result.returncode, 0, (line, result.stdout, result.stderr))
                     wanted = "no DNS is served at this path" if line.startswith("curl") else "gate.test"
                     self.assertIn(wanted, result.stdout, line)

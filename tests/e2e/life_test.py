@@ -16,11 +16,11 @@ import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from bad_upstream import BadUpstream
-from gateway import BINARY, HAS_QUIC, PATIENCE, SOURCE, Gateway, ask_udp, framed, free_port, header, query, read_exactly, read_framed, wait_for
+from gateway import BINARY, HAS_QUIC, PATIENCE, SLOWNESS, SOURCE, Gateway, ask_udp, framed, free_port, header, query, read_exactly, read_framed, wait_for
 
 
 def sallyport(*arguments, env=None, cwd=None):
-    return subprocess.run([BINARY, *map(str, arguments)], capture_output=True, text=True, timeout=60, cwd=cwd,
+    return subprocess.run([BINARY, *map(str, arguments)], capture_output=True, text=True, timeout=3 * PATIENCE, cwd=cwd,
                           env=dict(os.environ, **(env or {})))
 
 
@@ -131,8 +131,8 @@ class Life(unittest.TestCase):
             self.assertEqual(header(ask_udp(gate.do53, query("gate.test")))["an"], 1)
             started = time.monotonic()
             gate.process.send_signal(number)
-            self.assertEqual(gate.process.wait(20), 0, gate.log())
-            self.assertLess(time.monotonic() - started, 5)
+            self.assertEqual(gate.process.wait(PATIENCE), 0, gate.log())
+            self.assertLess(time.monotonic() - started, 5 * SLOWNESS)
             gate.start()
             self.assertEqual(header(ask_udp(gate.do53, query("gate.test")))["an"], 1)
             self.assertEqual(gate.stop(), 0)
@@ -179,8 +179,11 @@ class Life(unittest.TestCase):
             wait_for(lambda: "certificates changed" in gate.log(), "the new certificate")
             old.sendall(framed(query("www.gate.test", ident=9)))
             self.assertEqual(header(read_framed(old))["id"], 9, "the old connection lives")
-            with gate.connect_tls() as fresh:
-                self.assertNotEqual(fresh.getpeercert(binary_form=True), first)
+
+            def has_changed():
+                with gate.connect_tls() as fresh:
+                    return fresh.getpeercert(binary_form=True) != first
+            wait_for(has_changed, "each worker to take it")
             old.close()
 
     def test_each_door_has_the_certificate_of_the_name_that_is_asked_for(self):
@@ -218,7 +221,7 @@ class Life(unittest.TestCase):
         self.assertEqual(header(read_framed(client))["id"], 5)
         gate.process.send_signal(signal.SIGTERM)
         self.assertEqual(client.recv(10), b"", "close_notify, not a reset")
-        self.assertEqual(gate.process.wait(20), 0)
+        self.assertEqual(gate.process.wait(PATIENCE), 0)
 
     def test_statistics_count_what_happened(self):
         with Gateway() as gate:
@@ -231,7 +234,7 @@ class Life(unittest.TestCase):
 class Http2Client:
     """Enough of HTTP/2 (RFC 9113) to see the frames of a server that ends: literal headers, no compression."""
 
-    DATA, HEADERS, SETTINGS, GOAWAY = 0, 1, 4, 7
+    DATA, HEADERS, SETTINGS, PING, GOAWAY = 0, 1, 4, 6, 7
 
     def __init__(self, gate):
         self.tls = gate.connect_tls(gate.tls, alpn=["h2"])
@@ -248,6 +251,12 @@ class Http2Client:
                   "content-type": "application/dns-message", "content-length": str(length)}
         block = b"".join(b"\0" + b"".join(bytes([len(text)]) + text.encode() for text in field) for field in fields.items())
         self.send(self.HEADERS, block, 0x4, stream)
+
+    def arrive(self):
+        """Returns when all that was sent has been read: what answers a PING has seen what came before it."""
+        self.send(self.PING, b"\0" * 8)
+        while self.read_until(self.PING)[1] & 1 == 0:
+            pass
 
     def read(self):
         """The next frame: kind, flags, stream, payload; None at the end of the connection."""
@@ -276,8 +285,7 @@ class Drain(unittest.TestCase):
         client = Http2Client(gate)
         message = query("www.gate.test")
         client.post(1, len(message))
-        client.read_until(Http2Client.SETTINGS)
-        time.sleep(0.2)  # the request has arrived, its body not
+        client.arrive()  # the request, its body not
         self.end(gate)
         # RFC 9113 §6.8: first a GOAWAY that refuses nothing, then the real one.
         last_stream, error = struct.unpack(">II", client.read_until(Http2Client.GOAWAY)[3][:8])
@@ -290,11 +298,11 @@ class Drain(unittest.TestCase):
             frames.append(frame)
         goodbyes = [struct.unpack(">II", frame[3][:8]) for frame in frames if frame[0] == Http2Client.GOAWAY]
         self.assertLessEqual(goodbyes, [(1, 0)])
-        self.assertEqual(gate.process.wait(20), 0, gate.log())
+        self.assertEqual(gate.process.wait(PATIENCE), 0, gate.log())
 
     def test_tcp_ends_with_fin_and_dot_with_close_notify(self):
         gate = Gateway()
-        plain = socket.create_connection(("127.0.0.1", gate.do53), 10)
+        plain = socket.create_connection(("127.0.0.1", gate.do53), PATIENCE)
         secure = gate.connect_tls()
         for stream in (plain, secure):
             stream.sendall(framed(query("www.gate.test")))
@@ -303,28 +311,32 @@ class Drain(unittest.TestCase):
         self.assertEqual(plain.recv(1), b"")
         # Python raises where the stream ends without close_notify.
         self.assertEqual(secure.recv(1), b"")
-        self.assertEqual(gate.process.wait(20), 0, gate.log())
+        self.assertEqual(gate.process.wait(PATIENCE), 0, gate.log())
 
     @unittest.skipUnless(HAS_QUIC and shutil.which("gtlsclient"), "not installed: gtlsclient")
     def test_http3_says_goaway_and_quic_connection_close(self):
         gate = Gateway()
         encoded = base64.urlsafe_b64encode(query("www.gate.test")).rstrip(b"=").decode()
         url = f"https://gate.test:{gate.tls}/dns-query?dns={encoded}"
-        # Its only request would come after half a minute: until then the connection is idle.
-        client = subprocess.Popen(["gtlsclient", "--timeout=60s", "--delay-stream=30s", "127.0.0.1", str(gate.tls), url],
-                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        # Its only request would come after a long time: until then the connection is idle.
+        said = gate.directory / "client"
+        with open(said, "wb") as out:
+            client = subprocess.Popen(["gtlsclient", f"--timeout={int(2 * PATIENCE)}s", f"--delay-stream={int(PATIENCE) + 30}s", "127.0.0.1",
+                                       str(gate.tls), url], stdout=out, stderr=out)
         try:
+            # The first of the server's control stream: its settings.
+            wait_for(lambda: "STREAM data stream_id=0x3" in said.read_text(errors="replace"), "the settings")
             wait_for(lambda: sum(value for name, value in gate.counters().items() if "quic_handshakes_total" in name), "the handshake")
-            time.sleep(0.3)
             self.end(gate)
-            output = client.communicate(timeout=PATIENCE)[0].decode(errors="replace")
+            client.wait(PATIENCE)
+            output = said.read_text(errors="replace")
         finally:
             client.kill()
             client.wait()
         # RFC 9114 §5.2: GOAWAY (type 7) on the control stream, which is the server's first (id 3); then H3_NO_ERROR.
         self.assertRegex(output, r"Ordered STREAM data stream_id=0x3\n00000000 +07 01 ")
         self.assertRegex(output, r"frm rx \d+ 1RTT CONNECTION_CLOSE\(0x1d\) error_code=\S*\(0x100\)")
-        self.assertEqual(gate.process.wait(20), 0, gate.log())
+        self.assertEqual(gate.process.wait(PATIENCE), 0, gate.log())
 
     def test_what_an_upstream_is_still_asked_is_answered_on_every_door(self):
         upstream = BadUpstream(mode="slow")
@@ -353,9 +365,10 @@ class Drain(unittest.TestCase):
         gate = Gateway(extra="limits: { drain: 1s, streams: { message: 50s } }\n")
         stuck = Http2Client(gate)
         stuck.post(1, 100)
+        stuck.arrive()
         half = gate.connect_tls()
-        half.sendall(b"\0\x40half")
-        time.sleep(0.2)
+        half.sendall(framed(query("gate.test", ident=3)) + b"\0\x40half")
+        self.assertEqual(header(read_framed(half))["id"], 3)  # what came with it has arrived
         started = time.monotonic()
         self.end(gate)
         self.assertEqual(gate.process.wait(PATIENCE), 0, gate.log())
@@ -365,7 +378,7 @@ class Drain(unittest.TestCase):
         gate = Gateway(extra="limits: { drain: 1m, streams: { message: 50s } }\n")
         stuck = Http2Client(gate)
         stuck.post(1, 100)
-        time.sleep(0.2)
+        stuck.arrive()
         self.end(gate)
         gate.process.send_signal(signal.SIGTERM)
         self.assertEqual(gate.process.wait(PATIENCE), 0, gate.log())

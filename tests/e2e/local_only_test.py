@@ -11,7 +11,7 @@ import threading
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from gateway import BINARY, PATIENCE, Gateway, ask_udp, header, query
+from gateway import BINARY, PATIENCE, PATIENT, Gateway, ask_udp, header, query
 
 A, NS, SOA, PTR, MX, AAAA, DS = 1, 2, 6, 12, 15, 28, 43
 NXDOMAIN = 3
@@ -56,7 +56,7 @@ class LocalOnlyTest(unittest.TestCase):
         self.addCleanup(self.upstream.socket.close)
         gate = Gateway(start=False)
         gate.config.write_text(f"workers: 1\nlisten: [ {{ do53: {{ on: '127.0.0.1:{gate.do53}' }} }} ]\n"
-                               f"resolve: {{ upstreams: ['127.0.0.1:{self.upstream.port}']{resolve} }}\n")
+                               f"resolve: {{ upstreams: ['127.0.0.1:{self.upstream.port}'], {PATIENT}{resolve} }}\n")
         gate.start()
         self.addCleanup(lambda: self.assertEqual(gate.stop(), 0, gate.log()))
         return gate

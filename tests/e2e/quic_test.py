@@ -37,7 +37,7 @@ def wants(program):
 
 
 def run(*command, timeout=None):
-    return subprocess.run([str(word) for word in command], capture_output=True, timeout=timeout or PATIENCE)
+    return subprocess.run([str(word) for word in command], capture_output=True, timeout=timeout or 3 * PATIENCE)
 
 
 def ask(gate, *words):
@@ -57,7 +57,7 @@ def resident(gate):
 
 def udp(gate, port=None):
     client = socket.socket(type=socket.SOCK_DGRAM)
-    client.settimeout(1)
+    client.settimeout(PATIENCE)
     client.connect(("127.0.0.1", port or gate.dot))
     return client
 
@@ -67,6 +67,14 @@ def answer_of(client):
         return client.recv(65535)
     except (TimeoutError, ConnectionRefusedError):
         return None
+
+
+def silence_of(client):
+    """Whether nothing comes."""
+    client.settimeout(1)
+    heard = answer_of(client)
+    client.settimeout(PATIENCE)
+    return heard is None
 
 
 def long_packet(version, size, dcid=None, scid=b"clientid"):
@@ -81,7 +89,7 @@ class Kdig(unittest.TestCase):
 
     def kdig(self, gate, *words, port=None):
         return run("kdig", "@127.0.0.1", "-p", port or gate.dot, *words, f"+tls-ca={gate.ca}",
-                   "+tls-hostname=gate.test", "+time=5", "+retry=0", "+quic")
+                   "+tls-hostname=gate.test", f"+time={int(PATIENCE)}", "+retry=0", "+quic")
 
     @wants("kdig")
     def test_big_answers(self):
@@ -96,8 +104,10 @@ class Kdig(unittest.TestCase):
             for _ in range(3):
                 result = self.kdig(gate, "+short", "www.gate.test", "A")
                 self.assertEqual(result.stdout.strip(), b"192.0.2.80", result.stderr)
-            self.assertEqual(total(gate, "quic_retries_total"), 3)
-            self.assertEqual(total(gate, "quic_tokens_valid_total"), 3)
+            # A client that waits for longer than it likes sends its first packet again.
+            self.assertGreaterEqual(total(gate, "quic_retries_total"), 3)
+            self.assertGreaterEqual(total(gate, "quic_tokens_valid_total"), 3)
+            self.assertEqual(total(gate, "quic_connections_accepted_total"), 3)
 
 
 class Gtlsclient(unittest.TestCase):
@@ -111,7 +121,7 @@ class Gtlsclient(unittest.TestCase):
         gate = gate or GATE
         encoded = base64.urlsafe_b64encode(query("www.gate.test")).rstrip(b"=").decode()
         url = f"https://gate.test:{gate.tls}/dns-query?dns={encoded}"
-        result = run("gtlsclient", "--exit-on-all-streams-close", "--timeout=10s", *options, "127.0.0.1", gate.tls,
+        result = run("gtlsclient", "--exit-on-all-streams-close", f"--timeout={int(PATIENCE)}s", *options, "127.0.0.1", gate.tls,
                      *[url] * urls)
         text = (result.stdout + result.stderr).decode(errors="replace")
         self.assertEqual(len(re.findall(r":status: 200", text)), urls, text[-4000:])
@@ -172,12 +182,12 @@ class Versions(unittest.TestCase):
             self.assertTrue(any(version & 0x0F0F0F0F == 0x0A0A0A0A for version in versions))
             self.assertLess(len(reply), 1200)
             client.send(long_packet(0x1A2A3A4A, 1199))
-            self.assertIsNone(answer_of(client))
+            self.assertTrue(silence_of(client))
 
     def test_version_negotiation_is_never_answered(self):
         with udp(GATE) as client:
             client.send(long_packet(0, 1200))
-            self.assertIsNone(answer_of(client))
+            self.assertTrue(silence_of(client))
 
 
 class Resets(unittest.TestCase):
@@ -192,18 +202,19 @@ class Resets(unittest.TestCase):
             client.send(b"\x41" + cid + os.urandom(83))
             self.assertEqual(answer_of(client)[-16:], first[-16:])  # the token of the ID
             client.send(first)  # another gateway's reset: no loop
-            self.assertIsNone(answer_of(client))
+            self.assertTrue(silence_of(client))
         with udp(GATE, GATE.tls) as client:  # another port does not tell the token
             client.send(b"\x41" + cid + os.urandom(83))
             self.assertNotEqual(answer_of(client)[-16:], first[-16:])
 
 
 class Floods(unittest.TestCase):
-    def flood(self, gate, port, seconds, make):
-        """Sends what `make` makes from ever new ports; answers are not read. Returns octets sent."""
+    def flood(self, gate, port, seconds, make, least=0):
+        """Sends what `make` makes from ever new ports, for so long and so many octets at least; answers are not read.
+        Returns octets sent."""
         sent = 0
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
+        began = time.monotonic()
+        while time.monotonic() < began + seconds or (sent < least and time.monotonic() < began + PATIENCE):
             with udp(gate, port) as client:
                 for _ in range(64):
                     packet = make()
@@ -243,7 +254,8 @@ class Floods(unittest.TestCase):
                 client.wait()
         with Gateway(extra=LIMITS.format(more=", handshakes_before_retry: 40")) as gate:
             before = resident(gate)
-            sent = self.flood(gate, gate.tls, 3, lambda: packets[int.from_bytes(os.urandom(2), "big") % len(packets)])
+            sent = self.flood(gate, gate.tls, 3, lambda: packets[int.from_bytes(os.urandom(2), "big") % len(packets)],
+                              1_100_000)
             self.assertGreater(sent, 1_000_000)
             self.assertGreater(total(gate, "quic_connections_accepted_total"), 0)
             self.assertGreater(total(gate, "quic_retries_total"), 0)
@@ -252,7 +264,7 @@ class Floods(unittest.TestCase):
                 self.assertLess(resident(gate) - before, 64 << 20)
             self.assertLessEqual(total(gate, "quic_bytes_sent_total"), 3 * total(gate, "quic_bytes_received_total"))
             wait_for(lambda: total(gate, "quic_connections") == 0, "the end of all handshakes")
-            self.assertEqual(total(gate, "quic_memory_bytes"), 0)
+            wait_for(lambda: total(gate, "quic_memory_bytes") == 0, "their memory to be given back")
 
 
 class Endurance(unittest.TestCase):
@@ -260,7 +272,7 @@ class Endurance(unittest.TestCase):
         names = GATE.directory / "names"
         names.write_text("www.gate.test A\n" * 5000)
         accepted = total(GATE, "quic_connections_accepted_total")
-        result = ask(GATE, "--doq", f"127.0.0.1:{GATE.dot}", "--batch", names, "--short")
+        result = ask(GATE, "--doq", f"127.0.0.1:{GATE.dot}", "--batch", names, "--short", "--timeout", PATIENCE)
         self.assertEqual(result.returncode, 0, result.stderr[-2000:])
         self.assertEqual(result.stdout.count(b"192.0.2.80"), 5000)
         self.assertEqual(total(GATE, "quic_connections_accepted_total"), accepted + 1)

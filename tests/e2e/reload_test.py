@@ -41,6 +41,13 @@ class Reload(unittest.TestCase):
         code = self.gate.stop()
         self.assertEqual(code, 0, self.gate.log())
 
+    @staticmethod
+    def replace(path, text):
+        """As a whole: who looks at the wrong moment must not read half of it."""
+        fresh = path.with_suffix(".fresh")
+        fresh.write_text(text)
+        fresh.replace(path)
+
     def admin_section(self, port=None):
         return f"admin: {{ on: '127.0.0.1:{port or self.admin}', token_file: token }}\n"
 
@@ -329,26 +336,26 @@ class Reload(unittest.TestCase):
 
     def test_by_itself_when_files_change(self):
         zone = self.gate.directory / "gate.test.zone"
-        zone.write_text(ZONE + "first A 192.0.2.7\n")
+        self.replace(zone, ZONE + "first A 192.0.2.7\n")
         time.sleep(0.05)
         self.reload("reload: { watch: true, every: 100ms }\n")
         self.assertEqual(self.rcode("first.gate.test"), 0)
         before = self.gate.log().count("reloaded:")
         time.sleep(1)
         self.assertEqual(self.gate.log().count("reloaded:"), before, "nothing changed, nothing is read")
-        zone.write_text(ZONE + "second A 192.0.2.7\n")
+        self.replace(zone, ZONE + "second A 192.0.2.7\n")
         wait_for(lambda: self.rcode("second.gate.test") == 0, "the changed zone")
-        zone.write_text(ZONE + "third A 300.0.0.1\n")
+        self.replace(zone, ZONE + "third A 300.0.0.1\n")
         wait_for(lambda: "reload refused" in self.gate.log(), "the bad zone to be refused")
         time.sleep(0.5)
         self.assertEqual(self.gate.log().count("reload refused"), 1)
         self.assertEqual(self.rcode("second.gate.test"), 0)
         (self.gate.directory / "more.zone").write_text("included A 192.0.2.1\n")
-        zone.write_text(ZONE + "$INCLUDE more.zone\n")
+        self.replace(zone, ZONE + "$INCLUDE more.zone\n")
         wait_for(lambda: self.rcode("included.gate.test") == 0, "the included file")
-        (self.gate.directory / "more.zone").write_text("another A 192.0.2.1\n")
+        self.replace(self.gate.directory / "more.zone", "another A 192.0.2.1\n")
         wait_for(lambda: self.rcode("another.gate.test") == 0, "the change of the included file")
-        zone.write_text(ZONE)
+        self.replace(zone, ZONE)
         wait_for(lambda: self.rcode("second.gate.test") == 3, "the zone that is good again")
         self.write(self.admin_section())
         wait_for(lambda: self.gate.log().count("reloaded:") >= 4, "the configuration without watching")

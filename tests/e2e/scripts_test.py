@@ -9,7 +9,7 @@ import sys
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from gateway import BINARY, Gateway, ask_udp, framed, header, query, read_framed
+from gateway import BINARY, PATIENCE, Gateway, ask_udp, framed, header, query, read_framed
 
 NOERROR, NXDOMAIN, REFUSED = 0, 3, 5
 A, TXT, AAAA = 1, 16, 28
@@ -143,11 +143,11 @@ class Configured(unittest.TestCase):
                                  ("while true do end", 1, "instructions"), ("domains.load('missing.txt')", 1, "missing.txt"),
                                  ("domains.load('../sallyport.yaml')", 1, "folder")):
             (gate.directory / "bad.lua").write_text(text)
-            result = subprocess.run([BINARY, "check", "-c", str(gate.config)], capture_output=True, text=True, timeout=60)
+            result = subprocess.run([BINARY, "check", "-c", str(gate.config)], capture_output=True, text=True, timeout=3 * PATIENCE)
             self.assertEqual(result.returncode, 1, text)
             self.assertRegex(result.stderr, rf"bad\.lua:{line}: .*{word}", text)
         (gate.directory / "bad.lua").unlink()
-        result = subprocess.run([BINARY, "check", "-c", str(gate.config)], capture_output=True, text=True, timeout=60)
+        result = subprocess.run([BINARY, "check", "-c", str(gate.config)], capture_output=True, text=True, timeout=3 * PATIENCE)
         self.assertEqual(result.returncode, 1)
         self.assertIn("cannot read the script", result.stderr)
 

@@ -17,6 +17,7 @@ class Forwarding(Gateway):
         self.port = free_port()
         super().__init__(config=f"workers: 1\nlisten: [{{ do53: {{ on: ['127.0.0.1:{self.port}'] }} }}]\n"
                                 f"resolve:\n  mode: forward\n  validate: yes\n  upstreams: [{upstream}]\n"
+                                "  limits: { first_timeout: 5s, budget: 15s }\n"
                                 f"  trust_anchors: {root.anchors}\n{more}")
 
     def ask(self, name, qtype=A, flags=RD, edns=DO):
