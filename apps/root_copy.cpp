@@ -59,8 +59,8 @@ std::shared_ptr<const RootZone> read_kept(FollowedRoot& followed, const dnssec::
         followed.told = about + "not used: it is older than its SOA record allows";
     else
         followed.told = about + "in use";
-    const bool used = distrust.empty() && copy->expires() > now;
-    return used ? copy : nullptr;
+    followed.kept = distrust.empty() && copy->expires() > now;
+    return followed.kept ? copy : nullptr;
 }
 
 } // namespace

@@ -24,6 +24,7 @@ struct FollowedRoot {
     const std::string file;            ///< where it is kept; empty: nowhere
     std::optional<base::Error> damage; ///< of the file: it is put aside, not overwritten
     std::string told;                  ///< a line for the log about what was in the file
+    bool kept = false;                 ///< the copy that it began with is what was in the file
 
     [[nodiscard]] std::shared_ptr<const RootZone> copy() const
     {

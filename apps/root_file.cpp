@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <fstream>
-#include <iterator>
 
 namespace sallyport::apps {
 
@@ -100,7 +99,10 @@ std::optional<base::Result<KeptRoot>> read_root_file(const std::string& file, co
         error.position.file = file;
         return error;
     }
-    const std::string text{std::istreambuf_iterator<char>{input}, {}};
+    // One more than there was a moment ago: what has grown since is of another length than it says.
+    std::string text(static_cast<std::size_t>(status.st_size) + 1, '\0');
+    input.read(text.data(), static_cast<std::streamsize>(text.size()));
+    text.resize(static_cast<std::size_t>(std::max<std::streamsize>(input.gcount(), 0)));
     auto zone = read_root_octets(base::as_bytes(text), limits);
     if (!zone) {
         base::Error error = zone.error();

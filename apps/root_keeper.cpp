@@ -17,6 +17,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <exception>
+#include <system_error>
 #include <utility>
 
 namespace sallyport::apps {
@@ -31,6 +32,13 @@ constexpr int kRootNice = 10;
 
 std::string serial_text(const zones::SoaNumbers& soa) { return "serial " + std::to_string(soa.serial); }
 
+std::shared_ptr<const dnssec::TrustAnchors> anchors_of(const Loaded& loaded)
+{
+    if (loaded.followed) return std::make_shared<const dnssec::TrustAnchors>(loaded.followed->book.anchors());
+    const auto& anchors = loaded.resolver->recurse.engine.anchors;
+    return anchors ? anchors : std::make_shared<const dnssec::TrustAnchors>();
+}
+
 } // namespace
 
 // ---- the control thread's
@@ -42,14 +50,16 @@ void RootKeeper::tick(Gateway& gateway)
     if (taken_over_ != loaded.resolver) {
         taken_over_ = loaded.resolver;
         const auto& recurse = loaded.resolver->recurse;
-        auto anchors = loaded.followed          ? loaded.followed->book.anchors()
-                       : recurse.engine.anchors ? *recurse.engine.anchors
-                                                : dnssec::TrustAnchors{};
         // What the workers have is what was loaded with the configuration.
         published_ = std::dynamic_pointer_cast<const RootZone>(recurse.local_root);
-        take_over(
-            {loaded.root, std::make_shared<const dnssec::TrustAnchors>(std::move(anchors)), recurse.engine.policy});
+        take_over({loaded.root, anchors_of(loaded), recurse.engine.policy});
+    } else if (loaded.root && loaded.followed) {
+        // What is trusted may change while the configuration stays as it is (RFC 5011).
+        auto anchors = anchors_of(loaded);
+        if (anchors->mark() != job_.anchors->mark())
+            take_over({loaded.root, std::move(anchors), loaded.resolver->recurse.engine.policy});
     }
+    if (loaded.root && !thread_.joinable()) start_thread();
     publish(gateway);
 }
 
@@ -66,9 +76,25 @@ void RootKeeper::take_over(Job job)
         next_ = clock_.now();
         wake_thread();
     }
-    if (!job_.root || thread_.joinable()) return;
+}
+
+/// Where there is no room for it now, there may be later.
+void RootKeeper::start_thread()
+{
+    std::string trouble;
     cancel_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-    thread_ = std::thread([this] { run(); });
+    if (!cancel_) {
+        trouble = base::system_error("no event descriptor", errno).to_string();
+    } else {
+        try {
+            thread_ = std::thread([this] { run(); });
+            return;
+        } catch (const std::system_error& error) {
+            trouble = error.what();
+        }
+    }
+    if (!std::exchange(told_of_thread_, true))
+        log::error("the root zone is not transferred until there is room for a thread: " + trouble);
 }
 
 void RootKeeper::publish(Gateway& gateway)
@@ -135,15 +161,21 @@ void RootKeeper::work(std::unique_lock<std::mutex>& lock)
         pause = refresh_ ? refresh_->failed(nullptr) : job.root->options.most_pause;
     }
     lock.lock();
-    if (pause && job_.root == job.root) next_ = clock_.now() + *pause;
+    // What was judged by other anchors meanwhile is looked at again at once.
+    if (pause && job_.root == job.root && job_.anchors == job.anchors) next_ = clock_.now() + *pause;
 }
 
 void RootKeeper::begin(const Job& job)
 {
     if (begun_ == job.root) return;
+    const bool same_file = begun_ && begun_->file == job.root->file;
+    const bool goes_on = same_file && !job.root->kept && job.root->copy() != nullptr;
     begun_ = job.root;
-    unsaved_.clear();
-    untouchable_ = false;
+    if (!goes_on) {
+        unsaved_.clear();
+        untouchable_ = false;
+        kept_ = job.root->kept;
+    }
     refresh_.emplace(job.root->options.least_pause, job.root->options.most_pause, random_);
     if (!job.root->file.empty()) static_cast<void>(base::remove_leftovers(job.root->file));
     if (job.root->damage) put_aside();
@@ -167,13 +199,26 @@ void RootKeeper::put_aside()
     untouchable_ = true;
 }
 
+/// Signatures may come to their end before the copy does, while no server can be asked.
+bool RootKeeper::still_counts(const Job& job, const RootZone& copy)
+{
+    const std::string about = "the copy of the root zone, " + serial_text(copy.soa()) + ", ";
+    if (!copy.is_good(clock_.wall())) {
+        log::warning(about + "has expired; the root's servers are asked");
+        return false;
+    }
+    const std::string distrust = find_root_distrust(copy, *job.anchors, job.policy, seconds_of(clock_.wall()));
+    if (distrust.empty()) return true;
+    ++refused_;
+    log::warning(about + "is not used any more: " + distrust);
+    return false;
+}
+
 /// How long until the next look; nothing where this one was given up.
 std::optional<std::chrono::milliseconds> RootKeeper::look(const Job& job)
 {
     auto copy = job.root->copy();
-    if (copy && !copy->is_good(clock_.wall())) {
-        log::warning("the copy of the root zone, " + serial_text(copy->soa()) +
-                     ", has expired; the root's servers are asked");
+    if (copy && !still_counts(job, *copy)) {
         copy.reset();
         job.root->set_copy(nullptr);
     }
@@ -237,6 +282,8 @@ RootKeeper::Outcome RootKeeper::confirm(const Job& job, const base::Endpoint& se
     if (file.empty()) return Outcome::good;
     if (!unsaved_.empty()) {
         keep(file);
+    } else if (!kept_) {
+        return Outcome::good; // what is in the file is another zone, which nobody has confirmed
     } else if (const auto touched = touch_root_file(file, now); !touched) {
         ++write_failures_;
         log::error("the root zone is not kept on disk: " + touched.error().to_string());
@@ -270,6 +317,7 @@ RootKeeper::Outcome RootKeeper::transfer(const Job& job, const base::Endpoint& s
               (copy->is_digested() ? "its digest holds" : "without a digest that could be compared"));
     use(job, std::move(copy));
     if (!job.root->file.empty()) {
+        kept_ = false;
         unsaved_ = write_root_octets(*zone);
         keep(job.root->file);
     }
@@ -292,6 +340,7 @@ void RootKeeper::keep(const std::string& file)
     }
     const auto written = base::write_file_atomically(file, unsaved_);
     if (written) {
+        kept_ = true;
         unsaved_.clear();
         unsaved_.shrink_to_fit();
         return;

@@ -51,6 +51,7 @@ private:
     enum class Outcome : std::uint8_t { good, failed, cancelled };
 
     void take_over(Job job);
+    void start_thread();
     void publish(Gateway& gateway);
     void wake_thread() noexcept;
 
@@ -59,6 +60,7 @@ private:
     void work(std::unique_lock<std::mutex>& lock);
     void begin(const Job& job);
     void put_aside();
+    [[nodiscard]] bool still_counts(const Job& job, const RootZone& copy);
     [[nodiscard]] std::optional<std::chrono::milliseconds> look(const Job& job);
     [[nodiscard]] Outcome ask(const Job& job, const base::Endpoint& server);
     [[nodiscard]] Outcome transfer(const Job& job, const base::Endpoint& server, zones::TransferClient& client,
@@ -75,6 +77,7 @@ private:
     // The control thread's.
     std::shared_ptr<const resolver::Options> taken_over_;
     std::shared_ptr<const RootZone> published_, before_;
+    bool told_of_thread_ = false;
 
     std::mutex mutex_; ///< of the next five; not held while servers are asked
     std::condition_variable changed_;
@@ -89,6 +92,7 @@ private:
     std::shared_ptr<FollowedRoot> begun_;
     zones::SoaNumbers latest_; ///< what a server has confirmed last
     std::string unsaved_;      ///< the file's octets, where they could not be written
+    bool kept_ = false;        ///< the file holds the zone that was transferred last
     bool untouchable_ = false; ///< the damaged file could not be put aside: it stays
 
     base::Counter checks_, confirmations_, transfers_, failures_, refused_, octets_exceeded_, records_exceeded_,

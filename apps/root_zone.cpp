@@ -19,6 +19,7 @@ using wire::RrType;
 namespace {
 
 constexpr std::uint16_t kPayload = 1232;
+constexpr std::int64_t kClockSlack = 3600; // that a clock may be set back without harm
 
 zones::Stats& scratch() noexcept
 {
@@ -198,7 +199,11 @@ std::size_t RootZone::answer(base::Bytes query, base::MutableBytes room) const n
     return writer.message().size();
 }
 
-bool RootZone::is_good(base::WallTime now) const noexcept { return seconds_of(now) < expires(); }
+bool RootZone::is_good(base::WallTime now) const noexcept
+{
+    // One that is known from the future is so by a clock that was wrong: nobody can say how old it is.
+    return seconds_of(now) < expires() && seconds_of(now) >= confirmed_ - kClockSlack;
+}
 
 std::shared_ptr<const RootZone> RootZone::confirmed_at(std::int64_t date) const
 {

@@ -19,6 +19,10 @@ constexpr std::size_t kRrFixed = 10; // the same on the wire, with the class
 constexpr std::size_t kQuestionFixed = 4;
 // Names can be pointed at up to here (RFC 1035 §4.1.4).
 constexpr std::size_t kMessageSize = 16'384;
+// Names above those that own records cost memory that the limits of a transfer do not see: a record may have 126 of
+// them.
+constexpr std::size_t kNamesPerRecord = 4;
+constexpr std::size_t kMoreNames = 1'000;
 
 /// Lower case where names stand, so that the first and the last SOA are the same whatever their compression.
 std::vector<std::uint8_t> canonical_soa(base::Bytes rdata)
@@ -261,11 +265,18 @@ std::shared_ptr<const Snapshot> build_zone(const TransferredZone& zone, const st
 {
     ZoneBuilder builder{zone.apex(), limits, problems};
     const Place place{0, 0, builder.file_number(from)};
+    const std::size_t most_names = kNamesPerRecord * zone.count() + kMoreNames;
     zone.each([&](const TransferredZone::Record& record) {
-        if (builder.given_up()) return;
+        if (builder.given_up() || builder.name_count() > most_names) return;
         if (const auto owner = wire::Name::from_wire(record.owner))
             static_cast<void>(builder.add(*owner, record.type, record.ttl, record.rdata, place));
     });
+    if (builder.name_count() > most_names) {
+        builder.problem(
+            base::ErrorCode::limit,
+            "over " + std::to_string(most_names) + " names for " + std::to_string(zone.count()) + " records", place);
+        return nullptr;
+    }
     auto built = builder.finish(place);
     if (built == nullptr) return nullptr;
     SnapshotBuilder snapshot;

@@ -135,8 +135,8 @@ private:
 /// What `TransferReader` takes, each message behind its length, the SOA first and last. Not of an empty zone.
 [[nodiscard]] std::vector<std::uint8_t> write_transfer(const TransferredZone& zone, std::uint16_t id);
 
-/// The zone as one that can be asked. Null where it is none, with all that is wrong in `problems`. `from` stands for
-/// where it comes from.
+/// The zone as one that can be asked. Null where it is none, or has far more names than records, with all that is wrong
+/// in `problems`. `from` stands for where it comes from.
 [[nodiscard]] std::shared_ptr<const Snapshot> build_zone(const TransferredZone& zone, const std::string& from,
                                                          const Limits& limits, base::Problems& problems);
 

@@ -54,6 +54,8 @@ public:
     /// True when so many problems were noted that reading on is pointless.
     [[nodiscard]] bool given_up() const noexcept { return noted_ >= limits_.problems; }
     [[nodiscard]] std::uint32_t problem_count() const noexcept { return noted_; }
+    /// Those so far that own records or have such below them.
+    [[nodiscard]] std::size_t name_count() const noexcept { return zone_->name_count(); }
     /// A line for the service log, up to `limits.warnings` for this zone.
     void warning(std::string_view message, const Place& place);
 

@@ -341,6 +341,17 @@ class RootTransfer(unittest.TestCase):
         with Copying(self.root, [self.good], state=state) as gate:
             gate.wait_for_copy(serial)
             wait_for(state.exists, "the file")
+            # A zone in another file is not confirmed by what is said of the copy.
+            other = self.root.directory / "other-state"
+            other.write_bytes(state.read_bytes())
+            os.utime(other, (1, 1))
+            text = gate.config.read_text()
+            gate.config.write_text(text.replace(str(state), str(other)))
+            self.assertNotEqual(gate.config.read_text(), text)
+            self.assertIn("reloaded", gate.reload())
+            confirmed = gate.count("root_copy_confirmations_total")
+            wait_for(lambda: gate.count("root_copy_confirmations_total") > confirmed + 1, "another look")
+            self.assertEqual(other.stat().st_mtime, 1)
         self.root.end()
         with Copying(self.root, [self.good], state=state) as gate:
             self.assertEqual(gate.ask_the_root(), (NXDOMAIN, AD))

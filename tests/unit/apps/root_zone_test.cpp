@@ -63,6 +63,13 @@ TEST(RootZone, IsGoodForAsLongAsItsSoaSays)
     EXPECT_EQ(later->records(), zone->records());
 }
 
+TEST(RootZone, IsNotGoodOnceTheClockIsSetFarBack)
+{
+    const auto zone = root();
+    EXPECT_TRUE(zone->is_good(at(kDate - 3600)));
+    EXPECT_FALSE(zone->is_good(at(kDate - 3601)));
+}
+
 TEST(RootZone, AnswersLikeAServerOfTheRoot)
 {
     const auto zone = root();

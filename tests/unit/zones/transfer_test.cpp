@@ -251,6 +251,28 @@ TEST(Transfer, SaysWhereAZoneCameFromThatIsNone)
     EXPECT_NE(problems[0].to_string().find("192.0.2.1:53"), std::string::npos);
 }
 
+TEST(Transfer, IsNoZoneOfNamesWithoutRecords)
+{
+    TransferredZone zone{name("a.test")};
+    const auto add = [&](std::string_view owner, RrType type, std::string_view rdata) {
+        zone.add(name(owner), type, wire::Ttl{300}, *wire::rdata_from_text(type, rdata, wire::Name{}));
+    };
+    add("a.test", RrType::SOA, "ns.a.test. host.a.test. 7 1800 900 604800 60");
+    add("a.test", RrType::NS, "ns.a.test.");
+    std::string labels;
+    for (int i = 0; i < 110; ++i) labels += "x.";
+    const auto build = [&] {
+        base::Problems problems;
+        const bool built = build_zone(zone, "192.0.2.1:53", Limits{}, problems) != nullptr;
+        EXPECT_EQ(built, problems.empty());
+        return built;
+    };
+    for (int i = 0; i < 5; ++i) add(labels + std::to_string(i) + ".a.test", RrType::A, "192.0.2.1");
+    EXPECT_TRUE(build());
+    for (int i = 5; i < 20; ++i) add(labels + std::to_string(i) + ".a.test", RrType::A, "192.0.2.1");
+    EXPECT_FALSE(build());
+}
+
 TEST(Transfer, AsksForTheZone)
 {
     const auto query = write_zone_query(name("a.test"), RrType::AXFR, kId);
