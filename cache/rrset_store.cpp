@@ -436,6 +436,8 @@ void RrsetStore::forget_states() noexcept { judged_.fetch_add(1, std::memory_ord
 
 void RrsetStore::trust_by(std::uint64_t mark) noexcept
 {
+    // Under a lock, any: who finds the mark changed by another would go by states that he has not forgotten yet.
+    const std::lock_guard guard(shards_.front()->lock);
     if (mark_.exchange(mark, std::memory_order_acq_rel) != mark) forget_states();
 }
 

@@ -60,7 +60,7 @@ public:
     return checksum(both.octets);
 }
 
-/// A block's head, for a block that begins at `place`.
+/// A block's head, for a block that begins at `place`, of which the file's `mark_of` is taken: `place ^ mark`.
 [[nodiscard]] inline Writer head_of(std::uint32_t kind, base::Bytes payload, std::uint32_t records, std::uint64_t place)
 {
     Writer head;
@@ -101,5 +101,12 @@ public:
 private:
     base::Bytes rest_;
 };
+
+/// The checksum of a file's header: by it the places of all blocks are marked. Whoever had his data kept does not know
+/// it, so that no head he made up stands where, after damage, the next one is looked for.
+[[nodiscard]] inline std::uint64_t mark_of(base::Bytes file) noexcept
+{
+    return Reader{file.subspan(kHeaderSize - 8, 8)}.number<std::uint64_t>();
+}
 
 } // namespace sallyport::cache::format

@@ -88,6 +88,7 @@ private:
         const auto fingerprint = in.number<std::uint64_t>();
         if (in.number<std::uint64_t>() != format::checksum(base::Bytes{octets}.first(format::kHeaderSize - 8)))
             return trouble(format::kHeaderSize - 8, "the checksum of the header");
+        mark_ = format::mark_of(octets);
         return fits(written, fingerprint);
     }
 
@@ -158,7 +159,7 @@ private:
         const auto of_place = in.number<std::uint64_t>();
         block.checksum = in.number<std::uint64_t>();
         return block.size <= format::kMaxBlock &&
-               of_place == format::place_checksum(head.first(format::kBlockFields), block.start);
+               of_place == format::place_checksum(head.first(format::kBlockFields), block.start ^ mark_);
     }
 
     static format::Reader take_fields(base::Bytes head, Block& block) noexcept
@@ -287,6 +288,7 @@ private:
     SnapshotRead result_{true};
     milliseconds elapsed_{0};
     std::uint32_t version_ = 0;
+    std::uint64_t mark_ = 0;
     std::uint64_t answers_ = 0, sets_ = 0, cuts_ = 0; ///< seen, of use or not
     std::vector<std::uint8_t> payload_;
 };

@@ -56,6 +56,7 @@ public:
         out.number(std::chrono::duration_cast<milliseconds>(wall.time_since_epoch()).count());
         out.number(fingerprint);
         out.number(format::checksum(out.octets));
+        mark_ = format::mark_of(out.octets);
         return send(out.octets);
     }
     /// Where the next record of a kind is to be written; `added` afterwards.
@@ -82,7 +83,7 @@ public:
 private:
     [[nodiscard]] base::Result<void> end_block(std::uint32_t kind)
     {
-        const format::Writer head = format::head_of(kind, payload_.octets, records_, octets_);
+        const format::Writer head = format::head_of(kind, payload_.octets, records_, octets_ ^ mark_);
         if (auto sent = send(head.octets); !sent) return sent;
         auto sent = send(payload_.octets);
         payload_.octets.clear();
@@ -99,6 +100,7 @@ private:
     format::Writer payload_;
     std::uint32_t records_ = 0;
     std::uint64_t octets_ = 0;
+    std::uint64_t mark_ = 0;
 };
 
 /// What is of use at another time: no failures (RFC 9520 keeps them for seconds), nothing bogus, nothing past its time.

@@ -79,7 +79,7 @@ Octets file_of(std::uint32_t kind, base::Bytes payload, std::uint32_t records)
     out.number(std::chrono::duration_cast<std::chrono::milliseconds>(kWall.time_since_epoch()).count());
     out.number(kFingerprint);
     out.number(format::checksum(out.octets));
-    out.append(format::head_of(kind, payload, records, out.octets.size()).octets);
+    out.append(format::head_of(kind, payload, records, out.octets.size() ^ format::mark_of(out.octets)).octets);
     out.append(payload);
     return out.octets;
 }

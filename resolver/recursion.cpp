@@ -86,25 +86,6 @@ void add(std::deque<base::Counter>& sums, const iterate::Stats& more)
     });
 }
 
-struct SetName {
-    wire::Name owner;
-    wire::RrType type;
-    wire::RrClass rr_class;
-};
-
-void forget_sets(cache::RrsetStore& store, const wire::Name& apex, bool subtree, base::Instant now)
-{
-    std::vector<SetName> gone;
-    store.each(now, [&](const cache::Rrset& set) {
-        // That a name does not exist is kept beside all its types.
-        const auto type = set.kind == cache::RrsetKind::nxdomain ? wire::RrType{} : set.type;
-        if (set.owner == apex || (subtree && set.owner.is_under(apex))) gone.push_back({set.owner, type, set.rr_class});
-        return true;
-    });
-    for (const SetName& set : gone) store.erase(set.owner, set.type, set.rr_class);
-    store.cuts().clear(); // as each engine's: which of them led to what is flushed nobody knows
-}
-
 bool is_same(const RecurseOptions& before, const RecurseOptions& now) noexcept
 {
     return !now.fingerprint.empty() && before.fingerprint == now.fingerprint && before.store == now.store;
@@ -147,6 +128,22 @@ void tell_store(const cache::RrsetCounts& counts, const cache::CutCounts& cuts, 
 
 } // namespace
 
+void forget_sets(cache::RrsetStore& store, const wire::Name& apex, bool subtree)
+{
+    std::vector<cache::RrsetPtr> sets;
+    for (std::optional<cache::RrsetStore::Position> next{std::in_place}; next;) {
+        sets.clear();
+        next = store.page(*next, sets);
+        for (const cache::RrsetPtr& set : sets) {
+            if (set->owner != apex && !(subtree && set->owner.is_under(apex))) continue;
+            // That a name does not exist is kept beside all its types.
+            const bool absent = set->kind == cache::RrsetKind::nxdomain;
+            store.erase(set->owner, absent ? cache::RrsetStore::kNameError : set->type, set->rr_class);
+        }
+    }
+    store.cuts().clear(); // as each engine's: which of them led to what is flushed nobody knows
+}
+
 /// One engine, and the options it was made by.
 struct Recursion::Running {
     Running(net::Worker& worker, std::shared_ptr<const Options> given, RecurseStats& stats, GroupAsker* groups)
@@ -155,6 +152,26 @@ struct Recursion::Running {
     }
     std::shared_ptr<const Options> options;
     Recursor recursor;
+
+    struct Forgotten {
+        wire::Name apex;
+        bool subtree = false;
+    };
+    /// What was forgotten while this one had questions in work: by what it knew before it may put it back.
+    std::vector<Forgotten> forgotten;
+
+    void note(const wire::Name& apex, bool subtree)
+    {
+        constexpr std::size_t kMost = 16;
+        if (recursor.is_idle()) return;
+        if (forgotten.size() == kMost) forgotten.assign(1, {wire::Name{}, true});
+        if (forgotten.empty() || !forgotten.front().apex.is_root() || !forgotten.front().subtree)
+            forgotten.push_back({apex, subtree});
+    }
+    void forget_again() const
+    {
+        for (const Forgotten& one : forgotten) forget_sets(*options->recurse.store, one.apex, one.subtree);
+    }
 };
 
 Recursion::Recursion(net::Worker& worker, GroupAsker* groups) : worker_(worker), groups_(groups)
@@ -178,6 +195,7 @@ void Recursion::bury()
             ++it;
             continue;
         }
+        (*it)->forget_again();
         add(gone_, (*it)->recursor.engine().stats());
         it = leaving_.erase(it);
     }
@@ -241,7 +259,9 @@ void Recursion::forget(const wire::Name& apex, bool subtree)
     if (apex.is_root() && subtree)
         store.clear();
     else
-        forget_sets(store, apex, subtree, worker_.clock().now());
+        forget_sets(store, apex, subtree);
+    current_->note(apex, subtree);
+    for (const auto& one : leaving_) one->note(apex, subtree);
     replace(make(current_->options));
 }
 
@@ -287,7 +307,10 @@ void Recursion::stop() noexcept
 {
     const std::lock_guard lock{mutex_};
     retire();
-    for (const auto& one : leaving_) add(gone_, one->recursor.engine().stats());
+    for (const auto& one : leaving_) {
+        one->forget_again();
+        add(gone_, one->recursor.engine().stats());
+    }
     leaving_.clear();
 }
 

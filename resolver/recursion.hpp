@@ -26,6 +26,10 @@ class Engine;
 struct Event;
 } // namespace iterate
 
+/// Takes what is kept of a name, or of all below it, too, out of a store: also what is past its time, which may still
+/// be given out, and would come back out of a snapshot. With all zone cuts.
+void forget_sets(cache::RrsetStore& store, const wire::Name& apex, bool subtree);
+
 /// The part of a worker's resolver that recurses: takes questions in flight and hands back what is told to clients and
 /// kept. Its worker's thread only, but for `each_counter`.
 class Recursion {

@@ -168,8 +168,9 @@ void Fetch::select()
     if (choose_server(1)) return;
     if (!lookups_.empty()) {
         // An address is on its way. Where that takes long another is looked for beside it: of the other family, or of
-        // another server.
-        if (hurry && lookups_.size() < kLookupsAtOnce) static_cast<void>(look_up_addresses());
+        // another server; not with the last means, which the one on its way still needs.
+        const bool may = budget_->lookups < parts_.options.limits.lookups;
+        if (hurry && may && lookups_.size() < kLookupsAtOnce) static_cast<void>(look_up_addresses());
         return;
     }
     if (look_up_addresses()) return;

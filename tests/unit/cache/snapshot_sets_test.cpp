@@ -103,11 +103,13 @@ protected:
         out.number(std::chrono::duration_cast<std::chrono::milliseconds>(kWall.time_since_epoch()).count());
         out.number(kFingerprint);
         out.number(format::checksum(out.octets));
-        out.append(format::head_of(format::kSets, payload, sets, out.octets.size()).octets);
+        out.append(
+            format::head_of(format::kSets, payload, sets, out.octets.size() ^ format::mark_of(out.octets)).octets);
         out.append(payload);
         format::Writer end;
         for (const std::uint64_t count : {std::uint64_t{0}, std::uint64_t{sets}, std::uint64_t{0}}) end.number(count);
-        out.append(format::head_of(format::kEnd, end.octets, 1, out.octets.size()).octets);
+        out.append(
+            format::head_of(format::kEnd, end.octets, 1, out.octets.size() ^ format::mark_of(out.octets)).octets);
         out.append(end.octets);
         return out.octets;
     }

@@ -157,7 +157,8 @@ TEST(Snapshot, TakesNothingBogusFromAFile)
     const std::size_t payload = block + format::kBlockHeadSize;
     file[payload + 5] = static_cast<std::uint8_t>(wire::ValidationState::bogus);
     const std::size_t size = base::load_be32(file, block + 4);
-    const auto head = format::head_of(format::kAnswers, base::Bytes{file}.subspan(payload, size), 1, block);
+    const auto head =
+        format::head_of(format::kAnswers, base::Bytes{file}.subspan(payload, size), 1, block ^ format::mark_of(file));
     std::copy(head.octets.begin(), head.octets.end(), file.begin() + static_cast<std::ptrdiff_t>(block));
     Cache other{small_options()};
     const SnapshotRead read = read_back(other, file, kElsewhere, kWall);
@@ -329,6 +330,27 @@ TEST(Snapshot, LosesTheDamagedBlockAlone)
     without.insert(without.end(), file.begin() + static_cast<std::ptrdiff_t>(second), file.end());
     Cache fourth{options};
     EXPECT_EQ(read_back(fourth, without, kElsewhere, kWall).entries, 0U);
+}
+
+TEST(Snapshot, TakesNoHeadThatWasMadeUpByWhoeverHadHisDataKept)
+{
+    Cache cache{small_options()};
+    ASSERT_TRUE(keep_address(cache, "www.example.org", kStart));
+    const Octets file = written(cache);
+    const std::size_t inside = format::kHeaderSize + format::kBlockHeadSize;
+    const base::Bytes payload = base::Bytes{file}.subspan(inside, base::load_be32(file, format::kHeaderSize + 4));
+    // A whole block stands where the payload of one began whose head is damaged.
+    const auto entries = [&](std::uint64_t mark) {
+        Octets made(file.begin(), file.begin() + static_cast<std::ptrdiff_t>(inside));
+        made[format::kHeaderSize] ^= 0x01;
+        const auto head = format::head_of(format::kAnswers, payload, 1, inside ^ mark);
+        made.insert(made.end(), head.octets.begin(), head.octets.end());
+        made.insert(made.end(), payload.begin(), payload.end());
+        Cache other{small_options()};
+        return read_back(other, made, kElsewhere, kWall).entries;
+    };
+    EXPECT_EQ(entries(format::mark_of(file)), 1U);
+    EXPECT_EQ(entries(0), 0U); // the place alone may be guessed
 }
 
 /// What version 1 made of the same answers: one checksum for a block and its head, and answers alone.
