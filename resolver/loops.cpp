@@ -3,6 +3,7 @@
 #include <ifaddrs.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace sallyport::resolver {
 namespace {
@@ -51,10 +52,10 @@ bool check_loops(const Options& options, std::span<const OwnAddress> own, std::s
             if (!is_own_door(address, upstream.port, upstream.transport, own, local)) continue;
             good = false;
             const std::string where = base::Endpoint{address, upstream.port, 0}.to_string();
-            problems.push_back({base::ErrorCode::conflict,
-                                "the " + what + " '" + upstream.name + "' (" + where +
-                                    ") is this gateway itself: it would ask itself for ever; expected another server",
-                                upstream.position});
+            std::string why = "the ";
+            why.append(what).append(" '").append(upstream.name).append("' (").append(where);
+            why.append(") is this gateway itself: it would ask itself for ever; expected another server");
+            problems.push_back({base::ErrorCode::conflict, std::move(why), upstream.position});
         }
     };
     for (const GroupOptions& group : options.groups)
