@@ -96,11 +96,14 @@ std::size_t Bootstrap::running() const noexcept
 const Target* Bootstrap::begin(base::Instant now)
 {
     if (running() >= limits_.look_ups) return nullptr;
-    // Those without any address first: somebody may be waiting.
+    // Those that nothing is known of yet come first: somebody may be waiting. Then who is overdue for longest: many
+    // that always fail leave the others their turn.
+    const auto is_new = [](const Entry& one) { return one.addresses.empty() && one.failures == 0; };
     Entry* next = nullptr;
     for (Entry& one : entries_) {
         if (one.running || one.due > now) continue;
-        if (next == nullptr || (one.addresses.empty() && !next->addresses.empty())) next = &one;
+        const bool sooner = next == nullptr || (is_new(one) == is_new(*next) ? one.due < next->due : is_new(one));
+        if (sooner) next = &one;
     }
     if (next == nullptr) return nullptr;
     next->running = true;

@@ -80,6 +80,8 @@ std::shared_ptr<Upstream> Resolver::Parts::upstream_for(const std::string& group
 void Resolver::Parts::reconfigure(std::shared_ptr<const Options> options)
 {
     around.options = std::move(options);
+    // Before any address is read there: what is put afterwards is told.
+    (void)shared.addresses().enrol(mailbox);
     auto fresh = std::make_unique<Table>(*around.options);
     for (const GroupOptions& group : around.options->groups) {
         auto made = std::make_shared<Group>();

@@ -124,7 +124,7 @@ void UpstreamConnection::forget(Try& query) noexcept
         // What it never answers takes up room: when that is half of it, no other query follows.
         if (in_flight_.size() - (live_ - waiting_count_) >= std::max(2U, most_ / 2)) doubtful_ = true;
     }
-    if (live_ == 0 && doubtful_) worker_.flush_later(flush_);
+    if (live_ == 0 && (doubtful_ || retiring_)) worker_.flush_later(flush_);
 }
 
 void UpstreamConnection::doubt(const Try& query) noexcept

@@ -28,6 +28,11 @@ void Resolver::Parts::look_up_names()
     shared.addresses().keep(targets);
     bootstrap = targets.empty() ? nullptr : bootstrap_group();
     finder.reconfigure(around.options, bootstrap, targets, worker.now());
+    // An upstream made anew has what is known already, and nobody may count that for a day.
+    for (const auto& group : table->groups)
+        for (const auto& upstream : group->upstreams)
+            if (needs_look_up(upstream->options()))
+                upstream->stats().addresses.set(shared.addresses().find(target_of(upstream->options()))->size());
 }
 
 /// On the worker that looks up, whoever found that an upstream fails.

@@ -42,6 +42,10 @@ private:
         timer_.cancel();
         if (!good) upstream_.health_.probe_failed(now, upstream_.limits());
         ended_ = true;
+        // It may move long after it has failed.
+        const auto& doubt = upstream_.around_.doubt;
+        if (upstream_.health_.is_open() && needs_look_up(upstream_.options_) && doubt)
+            doubt(target_of(upstream_.options_));
         upstream_.arm_probe();
         upstream_.around_.worker.flush_later(upstream_.bury_flush_);
     }

@@ -18,11 +18,12 @@ struct Names {
         for (const auto& one : addresses)
             if (view->qtype() == (one.is_v4() ? RrType::A : RrType::AAAA))
                 (void)writer.record(wire::Section::answer, view->qname().to_name(), view->qtype(), wire::RrClass::IN,
-                                    wire::Ttl{1}, one.octets());
+                                    ttl, one.octets());
         return {octets_of(writer.message())};
     }
 
     bool silent = false;
+    wire::Ttl ttl{1};
     std::vector<base::IpAddress> addresses{base::IpAddress::v4({127, 0, 0, 1})};
     Server server;
 };
@@ -125,6 +126,61 @@ TEST_F(ForwardNames, WhatIsInFlightAtAnAddressThatGoesIsAnsweredThere)
     EXPECT_TRUE(until([&] { return client.heard > 0; }));
     EXPECT_TRUE(client.answered);
     EXPECT_TRUE(until([&] { return server.open_connections() == 0; }, 2s)) << "long before it would be idle";
+}
+
+TEST_F(ForwardNames, AConnectionToAnAddressThatWentEndsWhenNobodyWaitsThereAnyMore)
+{
+    Server server{worker_};
+    const auto answers = server.handler;
+    server.handler = [&](const Octets& query, bool tcp) {
+        const auto view = wire::MessageView::parse(query);
+        const bool lost = view && view->qname().to_name() == *wire::Name::from_text("lost.example.");
+        return lost ? std::vector<Octets>{} : answers(query, tcp);
+    };
+    group(Strategy::fastest, {by_name(server)});
+    options_.limits.tries = 1;
+    options_.limits.budget = 3s;
+    open();
+    EXPECT_TRUE(resolve("a.example.").answered);
+    Client lost;
+    EXPECT_EQ(ask(lost, "lost.example."), Taken::waiting);
+    run(20ms);
+    EXPECT_TRUE(resolve("b.example.").answered) << "so that the connection is not in doubt";
+    names_.addresses = {base::IpAddress::v4({127, 0, 0, 9})}; // where nobody listens
+    EXPECT_TRUE(until([&] { return lost.heard > 0; }));
+    EXPECT_FALSE(lost.answered);
+    EXPECT_EQ(addresses_of(*resolver_), "127.0.0.9 ");
+    EXPECT_TRUE(until([&] { return server.open_connections() == 0; }, 2s)) << "long before it would be idle";
+}
+
+TEST_F(ForwardNames, AnUpstreamMadeAnewCountsWhatIsKnown)
+{
+    Server server{worker_};
+    names_.ttl = wire::Ttl{86'400};
+    group(Strategy::fastest, {by_name(server)});
+    open();
+    EXPECT_TRUE(until([&] { return upstream_counter("upstream_addresses") == 1; }));
+    options_.groups[0].upstreams[0].name = "of another name";
+    open();
+    EXPECT_EQ(upstream_counter("upstream_addresses"), 1U);
+    EXPECT_TRUE(resolve("a.example.").answered);
+}
+
+TEST_F(ForwardNames, WhoStaysAwayIsLookedUpAgainUntilItIsFound)
+{
+    Server server{worker_};
+    group(Strategy::fastest, {by_name(server)});
+    names_.ttl = wire::Ttl{86'400};
+    names_.addresses = {base::IpAddress::v4({127, 0, 0, 9})}; // where nobody listens
+    options_.limits.failures_to_open = 1;
+    options_.limits.backoff_first = 100ms;
+    options_.limits.backoff_most = 200ms;
+    open();
+    EXPECT_FALSE(resolve("a.example.").answered);
+    // The name is looked up when it fails, and says the same still.
+    EXPECT_TRUE(until([&] { return upstream_counter("upstream_look_ups_total") >= 2; }));
+    names_.addresses = {base::IpAddress::v4({127, 0, 0, 1})};
+    EXPECT_TRUE(until([&] { return addresses_of(*resolver_) == "127.0.0.1 "; }));
 }
 
 TEST_F(ForwardNames, ThoseThatFailAtOnceLeaveAnAddressOnce)

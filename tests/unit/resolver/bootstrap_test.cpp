@@ -173,6 +173,25 @@ TEST_F(BootstrapTest, SoManyLookUpsAtOnce)
     EXPECT_EQ(*first, kOther);
 }
 
+TEST_F(BootstrapTest, ManyThatAlwaysFailLeaveTheOthersTheirTurn)
+{
+    limits.look_ups = 1;
+    std::vector<Target> targets;
+    for (int i = 0; i < 20; ++i) targets.push_back({"gone" + std::to_string(i) + ".example", 853, kTarget.transport});
+    targets.push_back(kTarget);
+    bootstrap.reconfigure(targets, limits, now);
+    unsigned found_again = 0;
+    for (int i = 0; i < 200; ++i) {
+        now += 5s; // more names than fit into the longest back-off
+        const Target* const next = bootstrap.begin(now);
+        if (next == nullptr) continue;
+        const bool good = *next == kTarget;
+        if (good) ++found_again;
+        (void)bootstrap.ended(Target{*next}, good ? found({"192.0.2.1"}, 60s) : kFailed, kNone, {}, now);
+    }
+    EXPECT_GE(found_again, 5U);
+}
+
 TEST_F(BootstrapTest, AReloadKeepsWhatStaysAndTriesAgainWhatFails)
 {
     (void)look_up(found({"192.0.2.1"}), kNone);
