@@ -16,7 +16,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import gateway  # noqa: E402
 import private_root  # noqa: E402
-from gateway import BINARY, HAS_QUIC, PATIENCE, Gateway, ask_udp, free_port, header, query, wait_for  # noqa: E402
+from gateway import BINARY, HAS_QUIC, PATIENCE, SLOWNESS, Gateway, ask_udp, free_port, header, query, wait_for  # noqa: E402
 
 NOERROR = 0
 # For machines where an answer of loopback takes long: no query is given up that would be answered.
@@ -175,7 +175,7 @@ class Opportunistic(unittest.TestCase):
         self.quic_port = free_port(self.root.leaf_server)
         self.on = self.section("tls")
 
-    def section(self, way, timeout="2s", limits=""):
+    def section(self, way, timeout=f"{2 * SLOWNESS:g}s", limits=""):
         return (f"  opportunistic: {way}\n  tls_port: {self.tls_port}\n  quic_port: {self.quic_port}\n"
                 f"  opportunistic_limits: {{ timeout: {timeout} }}\n  recursion_limits: {{ {limits} }}\n")
 
@@ -357,12 +357,12 @@ class Opportunistic(unittest.TestCase):
     @unittest.skipUnless(HAS_QUIC, "this build has no QUIC")
     def test_few_are_tried_at_once(self):
         front = self.front()
-        section = self.section("both", timeout="1s, probes: 1", limits=PATIENT)
+        section = self.section("both", timeout=f"{SLOWNESS:g}s, probes: 1", limits=PATIENT)
         with socket.socket(type=socket.SOCK_DGRAM) as silent:
             silent.bind((self.root.leaf_server, self.quic_port))
             with Recursing(self.root, section) as gate:
                 self.ask_all(gate, "www.plain.tld")
-                # A try over QUIC lasts a second; meanwhile nobody is tried over TLS.
+                # A try over QUIC lasts as long as it may; meanwhile nobody is tried over TLS.
                 wait_for(lambda: gate.count("encrypted_probes_refused_total") > 0, "one to be refused")
                 wait_for(lambda: gate.count("quic_failures_total") == 3, "the tries over QUIC to be over")
                 self.ask_until(gate, lambda: gate.count("tls_servers") == 1)
