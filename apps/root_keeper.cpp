@@ -112,9 +112,8 @@ void RootKeeper::publish(Gateway& gateway)
 /// With the lock. Whoever waits looks again; what is under way is given up.
 void RootKeeper::wake_thread() noexcept
 {
-    const std::uint64_t one = 1;
     // Full is as good: it is readable then.
-    [[maybe_unused]] const auto written = cancel_ ? ::write(cancel_.get(), &one, sizeof one) : 0;
+    if (cancel_) (void)::eventfd_write(cancel_.get(), 1);
     changed_.notify_all();
 }
 
@@ -148,8 +147,8 @@ void RootKeeper::run() noexcept
 void RootKeeper::work(std::unique_lock<std::mutex>& lock)
 {
     const Job job = job_;
-    std::uint64_t old = 0;
-    [[maybe_unused]] const auto taken = ::read(cancel_.get(), &old, sizeof old);
+    eventfd_t old = 0; // never waits: EFD_NONBLOCK
+    (void)::eventfd_read(cancel_.get(), &old);
     lock.unlock();
     std::optional<std::chrono::milliseconds> pause;
     try {

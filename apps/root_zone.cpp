@@ -96,8 +96,8 @@ private:
 /// The root's own word for its records, by its keys.
 class RootJudge {
 public:
-    RootJudge(const RootZone& root, const dnssec::TrustAnchors& anchors, dnssec::Policy policy, std::int64_t now)
-        : root_(root), anchor_(anchors.at(wire::Name{})), policy_(std::move(policy)), now_(now)
+    RootJudge(const RootZone& root, const dnssec::TrustAnchors& anchors, const dnssec::Policy& policy, std::int64_t now)
+        : root_(root), anchor_(anchors.at(wire::Name{})), policy_(policy), now_(now)
     {
         policy_.limits.checks_per_turn = policy_.limits.signature_checks; // nobody else waits for a turn here
         policy_.limits.hashes_per_turn = policy_.limits.nsec3_hashes;
@@ -212,10 +212,10 @@ std::shared_ptr<const RootZone> RootZone::confirmed_at(std::int64_t date) const
     return same;
 }
 
-std::string find_root_distrust(const RootZone& root, const dnssec::TrustAnchors& anchors, dnssec::Policy policy,
+std::string find_root_distrust(const RootZone& root, const dnssec::TrustAnchors& anchors, const dnssec::Policy& policy,
                                std::int64_t now)
 {
-    return RootJudge{root, anchors, std::move(policy), now}.run();
+    return RootJudge{root, anchors, policy, now}.run();
 }
 
 std::string judge_root(RootZone& root, const dnssec::TrustAnchors& anchors, const dnssec::Policy& policy,

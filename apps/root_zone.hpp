@@ -43,7 +43,7 @@ private:
 /// ZONEMD, or the proof that there is no ZONEMD, by the anchors; where these say nothing of the root, nothing has to be
 /// signed.
 [[nodiscard]] std::string find_root_distrust(const RootZone& root, const dnssec::TrustAnchors& anchors,
-                                             dnssec::Policy policy, std::int64_t now);
+                                             const dnssec::Policy& policy, std::int64_t now);
 /// That, and the digest, where there is one; the zone then knows that it was compared. Takes some milliseconds.
 [[nodiscard]] std::string judge_root(RootZone& root, const dnssec::TrustAnchors& anchors, const dnssec::Policy& policy,
                                      std::int64_t now);

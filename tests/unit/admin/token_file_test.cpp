@@ -46,7 +46,7 @@ TEST_F(TokenFile, IsOneWord)
 
 TEST_F(TokenFile, IsNobodyElses)
 {
-    for (const mode_t mode : {0644, 0604, 0620, 0602}) {
+    for (const mode_t mode : {0644U, 0604U, 0620U, 0602U}) {
         EXPECT_EQ(read("0123456789abcdef\n", mode), "");
         ASSERT_EQ(problems.size(), 1U);
         EXPECT_EQ(problems[0].to_string(), "c.yaml:3:4: token file " + file.string() +
