@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# e2e: parallel
 """Trust anchors that follow their zone (RFC 5011): a root of our own changes its key while the gateway runs, by a clock
 that the test moves."""
 

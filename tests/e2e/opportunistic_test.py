@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# e2e: parallel
 """Authoritative servers that turn out to speak DNS over TLS or QUIC are asked so (RFC 9539): a DNS of our own, some of
 whose servers have a front that speaks TLS, or beside them a gateway of ours that serves their zone over QUIC."""
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# e2e: parallel
 """The QUIC doors, asked by foreign clients and by raw UDP: versions, Retry, resets, garbage, floods, moving clients."""
 
 import base64

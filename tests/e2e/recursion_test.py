@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# e2e: parallel
 """The gateway recurses from a root of its own and validates: what it answers, what it refuses and why, what `delv` says
 of the same, and what goes out on the wire."""
 

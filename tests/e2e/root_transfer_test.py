@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# e2e: parallel
 """A copy of the root zone that is transferred (RFC 8806, RFC 5936) and has a digest (RFC 8976): from a root of our own,
 which Knot DNS signs and digests, and from a server that hands out something else."""
 
