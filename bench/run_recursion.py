@@ -8,6 +8,7 @@ usage: bench/run_recursion.py PROGRAM [QUESTIONS [ROUNDS [AT_ONCE]]]     (as roo
 """
 
 import collections
+import contextlib
 import glob
 import json
 import os
@@ -79,7 +80,8 @@ def main():
     with private_root.PrivateRoot({leaf: private_root.LEAVES[leaf] for leaf in LEAVES}, 53) as root:
         unbound = Unbound(root)
         config = (f"workers: 1\nlisten: [{{ do53: {{ on: ['{OURS}:53'] }} }}]\n" + root.resolve_section())
-        with gateway.Gateway(config=config) as gate:
+        with contextlib.ExitStack() as stack, gateway.Gateway(config=config) as gate:
+            stack.callback(unbound.stop)
             wait_for(lambda: answers(THEIRS), "unbound")
             print(f"CPU µs a question; {ROUNDS} rounds of {QUESTIONS} questions, {AT_ONCE} at once; "
                   "median (least to most)\n\n| question | sallyport | unbound |\n|---|---|---|")
@@ -95,7 +97,6 @@ def main():
                 cells = [f"{statistics.median(used[server]):.1f} ({min(used[server]):.1f} to {max(used[server]):.1f})" +
                          (f", {errors[server]} without answer" if errors[server] else "") for server in (OURS, THEIRS)]
                 print(f"| {label} | {cells[0]} | {cells[1]} |", flush=True)
-        unbound.stop()
 
 
 if __name__ == "__main__":
