@@ -24,7 +24,22 @@ from one_address import Upstream, ttl_of
 TTL = 3600  # for longer than any of this takes
 
 
-class SnapshotTest(unittest.TestCase):
+class Restarting(unittest.TestCase):
+    """A gateway (`gate`) that ends and starts again."""
+
+    def start(self, expected="cache snapshot "):
+        """Starts the gateway and waits for what it says of the file."""
+        before = len(self.gate.log())
+        self.gate.start()
+        if expected:
+            wait_for(lambda: expected in self.gate.log()[before:], f"'{expected}' in the log")
+        return self.gate.log()[before:]
+
+    def stop(self):
+        self.assertEqual(self.gate.stop(), 0, self.gate.log())
+
+
+class SnapshotTest(Restarting):
     def setUp(self):
         self.upstream = Upstream(TTL)
         self.gate = Gateway(start=False)
@@ -42,17 +57,6 @@ class SnapshotTest(unittest.TestCase):
         code = self.gate.stop()
         self.upstream.close()
         self.assertEqual(code, 0, self.gate.log())
-
-    def start(self, expected="cache snapshot "):
-        """Starts the gateway and waits for what it says of the file."""
-        before = len(self.gate.log())
-        self.gate.start()
-        if expected:
-            wait_for(lambda: expected in self.gate.log()[before:], f"'{expected}' in the log")
-        return self.gate.log()[before:]
-
-    def stop(self):
-        self.assertEqual(self.gate.stop(), 0, self.gate.log())
 
     def ask(self, name):
         answer = ask_udp(self.gate.do53, query(name, ident=7))
@@ -287,7 +291,7 @@ def forge(octets, true, false):
     return forged
 
 
-class Recursing(unittest.TestCase):
+class Recursing(Restarting):
     """What the resolver has learned of zones: their servers, keys, delegations."""
 
     KNOWN = ("www.ecdsa.tld", "www.ed25519.tld", "www.plain.tld")
@@ -305,20 +309,7 @@ class Recursing(unittest.TestCase):
         self.gate = Gateway(start=False, config=f"workers: 2\nlisten: [{{ do53: {{ on: ['127.0.0.1:{self.port}'] }} }}]\n" +
                             self.root.resolve_section(f"  {PATIENT_RECURSION}\n") + "cache: { snapshot: { file: cache.snapshot, every: 1h } }\n"
                             f"admin: {{ on: '127.0.0.1:{free_port()}', token_file: '{token}' }}\n")
-        self.addCleanup(self.end)
-
-    def end(self):
-        self.assertEqual(self.gate.stop(), 0, self.gate.log())
-
-    def start(self, expected="cache snapshot "):
-        before = len(self.gate.log())
-        self.gate.start()
-        if expected:
-            wait_for(lambda: expected in self.gate.log()[before:], f"'{expected}' in the log")
-        return self.gate.log()[before:]
-
-    def stop(self):
-        self.assertEqual(self.gate.stop(), 0, self.gate.log())
+        self.addCleanup(self.stop)
 
     def ask(self, name):
         return ask_udp(self.port, query(name, ident=7, edns=DO))
