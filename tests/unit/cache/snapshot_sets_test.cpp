@@ -1,6 +1,7 @@
 #include "cache/snapshot.hpp"
 #include "cache/snapshot_format.hpp"
 #include "cache/snapshot_sets.hpp"
+#include "snapshot_in_memory.hpp"
 #include "support.hpp"
 
 #include <gtest/gtest.h>
@@ -62,29 +63,13 @@ class SnapshotSets : public ::testing::Test {
 protected:
     [[nodiscard]] Octets written(base::Instant now = kStart) const
     {
-        Octets out;
-        const auto saved = write_snapshot(
-            cache_, &store_,
-            [&](base::Bytes octets) {
-                out.insert(out.end(), octets.begin(), octets.end());
-                return base::Result<void>{};
-            },
-            kFingerprint, {now, kWall}, kGoOn);
-        EXPECT_TRUE(saved);
-        return out;
+        return write_to_memory(cache_, &store_, kFingerprint, {now, kWall}, kGoOn);
     }
     SnapshotRead read_back(RrsetStore* store, base::Bytes octets, base::Duration later = {},
                            std::uint64_t fingerprint = kFingerprint)
     {
-        std::size_t at = 0;
-        const SnapshotSource source = [&](base::MutableBytes room) -> std::optional<std::size_t> {
-            const std::size_t size = std::min(room.size(), octets.size() - at);
-            std::copy_n(octets.begin() + static_cast<std::ptrdiff_t>(at), size, room.begin());
-            at += size;
-            return size;
-        };
         const auto wall = kWall + std::chrono::duration_cast<base::WallTime::duration>(later);
-        return read_snapshot(other_, store, source, fingerprint, {kElsewhere, wall}, kGoOn);
+        return read_from_memory(other_, store, octets, fingerprint, {kElsewhere, wall}, kGoOn);
     }
     void put_judged(Rrset set, ValidationState state)
     {

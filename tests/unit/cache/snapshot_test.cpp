@@ -1,5 +1,6 @@
 #include "cache/snapshot.hpp"
 #include "cache/snapshot_format.hpp"
+#include "snapshot_in_memory.hpp"
 #include "support.hpp"
 
 #include <gtest/gtest.h>
@@ -24,30 +25,13 @@ constexpr std::uint64_t kFingerprint = 7;
 
 Octets written(const Cache& cache, base::Instant now = kStart, base::WallTime wall = kWall)
 {
-    Octets out;
-    const auto saved = write_snapshot(
-        cache, nullptr,
-        [&](base::Bytes octets) {
-            out.insert(out.end(), octets.begin(), octets.end());
-            return base::Result<void>{};
-        },
-        kFingerprint, {now, wall}, kGoOn);
-    EXPECT_TRUE(saved);
-    EXPECT_EQ(saved ? saved->octets : 0U, out.size());
-    return out;
+    return write_to_memory(cache, nullptr, kFingerprint, {now, wall}, kGoOn);
 }
 
 SnapshotRead read_back(Cache& cache, base::Bytes octets, base::Instant now, base::WallTime wall,
                        std::uint64_t fingerprint = kFingerprint)
 {
-    std::size_t at = 0;
-    const SnapshotSource source = [&](base::MutableBytes room) -> std::optional<std::size_t> {
-        const std::size_t size = std::min(room.size(), octets.size() - at);
-        std::copy_n(octets.begin() + static_cast<std::ptrdiff_t>(at), size, room.begin());
-        at += size;
-        return size;
-    };
-    return read_snapshot(cache, nullptr, source, fingerprint, {now, wall}, kGoOn);
+    return read_from_memory(cache, nullptr, octets, fingerprint, {now, wall}, kGoOn);
 }
 
 /// Another process: its monotonic clock has nothing to do with ours.
