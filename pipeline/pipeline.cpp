@@ -25,8 +25,6 @@ bool door_reports_malformed(Transport transport) noexcept
            transport == Transport::doq;
 }
 
-constexpr ExtendedError kInvalidQueryType{30};
-
 /// Types that no record has. NXNAME (128) stands in the bitmap of an NSEC alone; who asks for it is not to be answered
 /// by asking others (RFC 9824 §3.5).
 bool is_no_question(RrType type) noexcept
@@ -196,7 +194,7 @@ Step Pipeline::precheck(Query& query) noexcept
         return answer_with(Rcode::FORMERR);
     if (query.qclass == wire::RrClass::ANY || query.qclass == wire::RrClass::NONE) return answer_with(Rcode::FORMERR);
     if (is_no_question(query.qtype)) {
-        query.ede = Query::Ede{kInvalidQueryType, "records of this type can not be asked for"};
+        query.ede = Query::Ede{ExtendedError::invalid_query_type, "records of this type can not be asked for"};
         return answer_with(Rcode::FORMERR);
     }
     if (is_unserved_qtype(query.qtype)) {

@@ -159,6 +159,9 @@ constexpr std::string_view kExtendedErrors[] = {
     "Signature Expired before Valid",
     "Too Early",
     "Unsupported NSEC3 Iterations Value",
+    "Unable to conform to policy",
+    "Synthesized",
+    "Invalid Query Type",
 };
 
 constexpr std::string_view kParseErrors[] = {

@@ -135,6 +135,8 @@ enum class ExtendedError : std::uint16_t {
     signature_expired_before_valid = 25,
     too_early = 26,
     unsupported_nsec3_iterations = 27,
+    synthesized = 29,
+    invalid_query_type = 30,
 };
 
 /// What DNSSEC says of data (RFC 4035 §4.3); `unchecked` where nobody has asked yet.

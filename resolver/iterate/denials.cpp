@@ -275,7 +275,7 @@ private:
 
     void tell_how(Rrset& made, std::string_view of) const
     {
-        made.ede = kSynthesized;
+        made.ede = wire::ExtendedError::synthesized;
         made.ede_text = made.owner.to_text() + " (zone " + apex_.to_text() + "): made of " + std::string(of) +
                         " proven before (RFC 8198)";
     }

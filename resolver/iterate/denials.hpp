@@ -12,9 +12,6 @@
 
 namespace sallyport::resolver::iterate {
 
-/// EDE of answers that no server gave: made of proofs that are there. The registry's *Synthesized* names no more.
-inline constexpr wire::ExtendedError kSynthesized{29};
-
 /// Validated NSEC and NSEC3 sets by zone in canonical order: to answer from proofs that are there (RFC 8198). Bounded;
 /// where it is full, the set goes that was heard of longest ago.
 class Denials {

@@ -71,7 +71,7 @@ TEST_F(IterateDenials, WhatIsMadeSaysSo)
     add("example.", "b.example. NS SOA RRSIG NSEC DNSKEY");
     const RrsetPtr made = prove("a.example.");
     ASSERT_TRUE(made);
-    EXPECT_EQ(made->ede, kSynthesized);
+    EXPECT_EQ(made->ede, wire::ExtendedError::synthesized);
     EXPECT_NE(made->ede_text.find("a.example. (zone example.)"), std::string::npos) << made->ede_text;
 }
 

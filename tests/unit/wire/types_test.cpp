@@ -41,6 +41,9 @@ TEST(Types, UnknownValuesHaveGenericNames)
     EXPECT_EQ(to_string(Rcode::BADVERS), "BADVERS");
     EXPECT_EQ(to_string(static_cast<Opcode>(15)), "RESERVED");
     EXPECT_EQ(to_string(ExtendedError::blocked), "Blocked");
+    EXPECT_EQ(to_string(ExtendedError::unsupported_nsec3_iterations), "Unsupported NSEC3 Iterations Value");
+    EXPECT_EQ(to_string(ExtendedError::synthesized), "Synthesized");
+    EXPECT_EQ(to_string(ExtendedError::invalid_query_type), "Invalid Query Type");
     EXPECT_EQ(to_string(static_cast<ExtendedError>(9999)), "Unassigned");
     EXPECT_EQ(to_string(ParseError::bad_rdata), "bad_rdata");
 }
